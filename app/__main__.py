@@ -1,0 +1,17 @@
+"""The command `hark`, also as `python -m tinyhark.app`."""
+
+import os
+
+# Before numpy is imported: its matrix products here are small, and threads would cost more than they bring.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def main() -> None:
+    """Run `hark` with the arguments of the process and exit with its status."""
+    from .cli import hark
+
+    hark(prog_name="hark")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Sound files of any format, rate and channel count as a stream of 16 kHz mono int16 blocks."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinyhark.dsp.front_end import Samples
+from tinyhark.dsp.quantize import to_int16
+from tinyhark.dsp.tables import SAMPLE_RATE_HZ
+
+from ..errors import AudioError
+from .truncation import shortfall
+
+BLOCK_SAMPLES = SAMPLE_RATE_HZ
+
+_BAD_FILE = 7  # libsndfile's SFE_BAD_FILE, whose own text speaks of pipes
+
+# What libsndfile reads and people have; names inside a folder are judged by these, a file named by itself is tried.
+SUFFIXES = frozenset(
+    {
+        *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd"),
+        *(".sph", ".voc", ".w64", ".wav", ".wave"),
+    }
+)
+
+
+def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES) -> Iterator[Samples]:
+    """Yield a file's sound as [n] int16 at 16 kHz, channels averaged, in blocks of about `block_samples`.
+
+    Memory does not grow with the file. Raises AudioError, one line: before the first block where nothing can be read,
+    after the last good one where the file turns out to be truncated, damaged or not finite.
+    """
+    file = _open(Path(path))
+    with file:
+        if file.frames == 0:
+            raise AudioError(f"{path}: holds no sound")
+        # At the target rate 16-bit mono passes through untouched.
+        exact = (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE_HZ, 1, "PCM_16")
+        if exact:
+            yield from _read(file, path, block_samples, "int16")
+        else:
+            yield from _convert(file, path, max(1, block_samples * file.samplerate // SAMPLE_RATE_HZ))
+        problem = shortfall(Path(path), file.extra_info)
+    if problem:
+        raise AudioError(f"{path}: is truncated: {problem}")
+
+
+def read_sound(path: str | os.PathLike[str], limit_samples: int | None = None) -> Samples:
+    """A file's sound as one [n] int16 at 16 kHz, at most `limit_samples` of it; AudioError like `read_blocks`."""
+    blocks: list[Samples] = []
+    count = 0
+    for block in read_blocks(path):
+        blocks.append(block)
+        count += len(block)
+        if limit_samples is not None and count >= limit_samples:
+            break
+    return np.concatenate(blocks)[:limit_samples]
+
+
+def duration_s(path: str | os.PathLike[str]) -> float:
+    """Seconds of sound that the file says it holds, 0 where it cannot be opened: for progress bars."""
+    try:
+        with _open(Path(path)) as file:
+            return float(file.frames / file.samplerate)
+    except AudioError:
+        return 0.0
+
+
+def sound_files(folder: Path) -> list[Path]:
+    """The sound files below a folder, by suffix, sorted; raises AudioError where there is none."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise AudioError(f"{folder}: no sound files in this folder ({' '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def _open(path: Path) -> Any:
+    """A soundfile.SoundFile; what the system can say about a file is said in its words, not libsndfile's."""
+    import soundfile
+
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+    if empty:
+        raise AudioError(f"{path}: is empty")
+    try:
+        with _silent(path):
+            return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        what = "its format cannot be made out" if error.code == _BAD_FILE else error.error_string
+        raise AudioError(f"{path}: is no sound file that can be read: {what}") from error
+
+
+@contextmanager
+def _silent(path: Path) -> Iterator[None]:
+    """libmpg123 writes remarks about MP3 files straight to file descriptor 2; the errors raised here say it all."""
+    if path.suffix.lower() != ".mp3":
+        yield
+        return
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def _read(file: Any, path: str | os.PathLike[str], frames: int, dtype: str) -> Iterator[NDArray[Any]]:
+    """Blocks as they are in the file; damage inside it is an AudioError after the blocks before it."""
+    import soundfile
+
+    while True:
+        at = file.tell()
+        try:
+            with _silent(Path(path)):
+                block = file.read(frames, dtype=dtype)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{path}: is truncated or damaged after {at / file.samplerate:.2f} s of "
+                f"{file.frames / file.samplerate:.2f} s: {error.error_string}"
+            ) from error
+        if not len(block):
+            break
+        yield block
+    if at < file.frames:
+        raise AudioError(
+            f"{path}: is truncated: {at / file.samplerate:.2f} s of sound, its header says "
+            f"{file.frames / file.samplerate:.2f} s"
+        )
+
+
+def _convert(file: Any, path: str | os.PathLike[str], frames: int) -> Iterator[Samples]:
+    """Average the channels, then the rate, then int16."""
+    resample = None
+    if file.samplerate != SAMPLE_RATE_HZ:
+        import soxr
+
+        resample = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32").resample_chunk
+    try:
+        for block in _read(file, path, frames, "float32"):
+            mono = block if block.ndim == 1 else block.mean(axis=1)
+            if not np.isfinite(mono).all():
+                at = (file.tell() - len(mono) + int(np.argmin(np.isfinite(mono)))) / file.samplerate
+                raise AudioError(f"{path}: holds values that are no numbers (NaN or infinity), first at {at:.2f} s")
+            sound = to_int16(mono if resample is None else resample(mono))
+            if len(sound):
+                yield sound
+    finally:
+        tail = None if resample is None else resample(np.zeros(0, np.float32), last=True)
+    if tail is not None and len(tail):
+        yield to_int16(tail)

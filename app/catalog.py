@@ -1,0 +1,97 @@
+"""Where model files live: those the package ships, and the user's own."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import ModelError
+
+SUFFIX = ".onnx"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def packaged_dir() -> Path:
+    """The folder of the models that the package ships; never written to."""
+    return Path(__file__).parent / "models"
+
+
+def user_dir() -> Path:
+    """The folder of the user's models: XDG_DATA_HOME, or what the platform has for it."""
+    home = os.environ.get("XDG_DATA_HOME")
+    if home:
+        data = Path(home)
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local")))
+    else:
+        data = Path.home() / ".local" / "share"
+    return data / "tinyhark" / "models"
+
+
+def installed() -> Iterator[Path]:
+    """The model files that a name can mean, the packaged ones first."""
+    for folder in (packaged_dir(), user_dir()):
+        yield from sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def find(model: str | os.PathLike[str]) -> Path:
+    """The file that a name or a path means; raises ModelError where there is none."""
+    path = Path(model)
+    if path.suffix == SUFFIX or len(path.parts) > 1 or path.is_absolute():
+        if not path.exists():
+            raise ModelError(f"{path}: no such model file")
+        return path
+    for folder in (packaged_dir(), user_dir()):
+        file = folder / f"{path}{SUFFIX}"
+        if file.exists():
+            return file
+    names = ", ".join(file.stem for file in installed()) or "none"
+    raise ModelError(f"no model is named '{path}' (installed: {names}); give a path, or `hark models add FILE`")
+
+
+def is_packaged(file: Path) -> bool:
+    """Whether the package ships this model file."""
+    return file.parent == packaged_dir()
+
+
+def add(source: Path, name: str | None = None, *, force: bool = False) -> Path:
+    """Copy a model file into the user's folder under `name` (the file's own by default); -> the copy.
+
+    The caller has verified it. Raises ModelError for an unusable or taken name, and where the folder cannot be written.
+    """
+    name = name or source.stem
+    if not _NAME.fullmatch(name):
+        raise ModelError(f"'{name}' cannot name a model: letters, digits, '.', '_' and '-' can; give another by --name")
+    if (packaged_dir() / f"{name}{SUFFIX}").exists():
+        raise ModelError(f"'{name}' is a model that tinyhark ships; give another name by --name")
+    target = user_dir() / f"{name}{SUFFIX}"
+    if target.exists() and not force:
+        raise ModelError(f"a model '{name}' is installed already ({target}); --force replaces it")
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, beside)
+        beside.replace(target)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise ModelError(f"{target}: cannot be written: {error.strerror}") from error
+    return target
+
+
+def remove(name: str) -> Path:
+    """Delete a model of the user's; -> where it was. Raises ModelError where the user has none of that name."""
+    target = user_dir() / f"{name}{SUFFIX}"
+    if _NAME.fullmatch(name) and target.exists():
+        try:
+            target.unlink()
+        except OSError as error:
+            raise ModelError(f"{target}: cannot be removed: {error.strerror}") from error
+        return target
+    if (packaged_dir() / f"{name}{SUFFIX}").exists():
+        raise ModelError(f"'{name}' is a model that tinyhark ships; only models that were added can be removed")
+    own = ", ".join(file.stem for file in installed() if not is_packaged(file)) or "none"
+    raise ModelError(f"no model '{name}' was added (added: {own})")

@@ -1,0 +1,146 @@
+"""The command `hark`: a table of commands, each loaded when it is used."""
+
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NoReturn
+
+import click
+
+from .errors import HarkError
+
+PLUGINS = "tinyhark.commands"  # the entry points of the upper floors; "eval.NAME" adds NAME to the group `hark eval`
+
+# name -> "module:attribute", and what `hark --help` says without loading it
+COMMANDS = {
+    "demo": ("tinyhark.app.commands.demo:demo", "Hear the keywords in a recording that comes along, live."),
+    "listen": ("tinyhark.app.commands.listen:listen", "Hear the keywords in the microphone's sound, live."),
+    "detect": ("tinyhark.app.commands.detect:detect", "Find the keywords in sound files."),
+    "why": ("tinyhark.app.commands.why:why", "Show the scores over time and why a keyword fired or did not."),
+    "bench": ("tinyhark.app.commands.bench:bench", "Measure what hearing costs: CPU time and memory."),
+    "eval": ("tinyhark.app.commands.eval:evaluate", "Measure how well a model hears."),
+    "models": ("tinyhark.app.commands.models:models", "List, add and remove models."),
+    "doctor": ("tinyhark.app.commands.doctor:doctor", "Check that everything works, and say what mends it."),
+}
+
+# a missing module -> the extra that brings it; any other one that is missing is a fault of the installation
+EXTRAS = {
+    "torch": "train",
+    "torchaudio": "train",
+    "torchao": "train",
+    "onnxscript": "train",
+    "onnx": "export",
+    "matplotlib": "eval",
+    "joblib": "eval",
+    "jinja2": "eval",
+}
+_LIBRARY_NAMES = {"torch": "PyTorch"}
+
+
+class Fault(click.ClickException):
+    """One line on stderr and exit status 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Print `hark: <line>`."""
+        click.echo(f"hark: {self.format_message()}", file=file, err=file is None)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are loaded when they are used.
+
+    table: name -> ("module:attribute", help); prefix: of the entry points that add to it ("" or "eval.").
+    """
+
+    def __init__(self, *, table: dict[str, tuple[str, str]], prefix: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._table = table
+        self._prefix = prefix
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table, then those of the upper floors."""
+        del ctx
+        return [*self._table, *sorted(set(self._plugins()) - set(self._table))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; raises Fault where a library that it needs is missing."""
+        del ctx
+        command: click.Command
+        try:
+            if cmd_name in self._table:
+                module, attribute = self._table[cmd_name][0].split(":")
+                command = getattr(importlib.import_module(module), attribute)
+                return command
+            plugin = self._plugins().get(cmd_name)
+            if plugin is None:
+                return None
+            command = plugin.load()
+        except ModuleNotFoundError as error:
+            refuse(f"{self._prefix.replace('.', ' ')}{cmd_name}", error)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table's help as it stands; a command of the upper floors is loaded for its own, if it can be."""
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self._table:
+                rows.append((name, self._table[name][1]))
+                continue
+            try:
+                command = self.get_command(ctx, name)
+                rows.append((name, command.get_short_help_str(90) if command else ""))
+            except Fault as fault:
+                rows.append((name, f"({fault.format_message().removeprefix(name).strip()})"))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what a user can mend becomes one line and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except HarkError as error:
+            raise Fault(str(error)) from error
+        except ModuleNotFoundError as error:
+            refuse(ctx.invoked_subcommand or "hark", error)
+
+    def _plugins(self) -> dict[str, EntryPoint]:
+        found = {}
+        for point in entry_points(group=PLUGINS):
+            if point.name.startswith(self._prefix) and "." not in point.name[len(self._prefix) :]:
+                found[point.name[len(self._prefix) :]] = point
+        return found
+
+
+def refuse(command: str, error: ModuleNotFoundError) -> NoReturn:
+    """Say which extra brings the library that a command lacks; any other missing module is raised again."""
+    module = (error.name or "").split(".")[0]
+    if module in EXTRAS:
+        library = _LIBRARY_NAMES.get(module, module)
+        raise Fault(f"{command} needs {library}: pip install 'tinyhark[{EXTRAS[module]}]'") from error
+    if module == "tinyhark":
+        raise Fault(f"{command} is not part of this installation ({error.name} is missing)") from error
+    raise error
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    del param
+    if value and not ctx.resilient_parsing:
+        from tinyhark.app import __version__
+
+        click.echo(f"hark {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    prefix="",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    invoke_without_command=True,
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def hark(ctx: click.Context) -> None:
+    """An always-on keyword spotter: sound in, keyword events out, on this device and nowhere else."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -1,0 +1,103 @@
+"""Clips in folders named after their label, each classified once: what was said against what the model takes it for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinyhark.dsp.front_end import Samples
+from tinyhark.dsp.quantize import to_int16
+from tinyhark.dsp.tables import SAMPLE_RATE_HZ
+
+from ..audio.files import read_sound, sound_files
+from ..errors import AudioError, HarkError
+from ..model import Model
+from .confusion import Confusion
+
+SILENCE, UNKNOWN = "_silence_", "_unknown_"
+NOISE_FOLDERS = frozenset({SILENCE, "_background_noise_"})
+SHARE = 10  # balanced: one clip of silence and one of another word for so many of keywords
+GAIN_DB = (-30.0, 0.0)  # of the silence that is cut from recordings
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Other words and silence, each a tenth of the keyword clips: drawn by `seed`, silence out of the folder `noise`."""
+
+    noise: Path
+    seed: int
+
+
+def evaluate_clips(
+    model: Model, folder: Path, balance: Balance | None, advance: Callable[[float], None]
+) -> tuple[Confusion, list[str]]:
+    """Classify DIR/<label>/*; -> what was taken for what, and a line for each clip that could not be read.
+
+    advance: called with 1 after each clip. Raises HarkError where there are no clips, or none that the model can judge.
+    """
+    by_label = _clips(model, folder)
+    if balance:
+        keywords = sum(len(files) for label, files in by_label.items() if label in model.keywords)
+        count = round(keywords / SHARE)
+        rng = np.random.default_rng(balance.seed)
+        unknown = by_label.get(UNKNOWN, [])
+        by_label[UNKNOWN] = [unknown[i] for i in sorted(rng.permutation(len(unknown))[:count])]
+        by_label[SILENCE] = []
+    confusion = Confusion.empty(model.labels)
+    problems: list[str] = []
+    for label, files in by_label.items():
+        for file in files:
+            try:
+                _judge(model, confusion, label, read_sound(file, model.metadata.window_samples))
+            except AudioError as error:
+                problems.append(str(error))
+            advance(1)
+    if balance:
+        _row(model, SILENCE, folder)
+        for cut in silence_cuts(sound_files(balance.noise), count, rng):
+            _judge(model, confusion, SILENCE, cut)
+            advance(1)
+    if not confusion.total:
+        raise HarkError(f"{folder}: no clip could be classified")
+    return confusion, problems
+
+
+def silence_cuts(recordings: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[Samples]:
+    """`count` seconds out of recordings [16000] int16, each from a recording, a place and a gain that rng draws."""
+    chosen = rng.integers(len(recordings), size=count)
+    places = rng.random(count)
+    gains = 10 ** (rng.uniform(*GAIN_DB, size=count) / 20)
+    for index in np.unique(chosen):
+        sound = read_sound(recordings[index])
+        for draw in np.flatnonzero(chosen == index):
+            first = int(places[draw] * max(1, len(sound) - SAMPLE_RATE_HZ + 1))
+            yield to_int16(gains[draw] * sound[first : first + SAMPLE_RATE_HZ].astype(np.float64) / 32768)
+
+
+def _clips(model: Model, folder: Path) -> dict[str, list[Path]]:
+    """Label -> its files, sorted."""
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: is no folder; clips are read from DIR/<label>/")
+    by_label: dict[str, list[Path]] = {}
+    for child in sorted(path for path in folder.iterdir() if path.is_dir()):
+        try:
+            files = sound_files(child)
+        except AudioError:
+            continue
+        by_label.setdefault(_row(model, child.name, folder), []).extend(files)
+    if not by_label:
+        raise AudioError(f"{folder}: no clips; they are read from DIR/<label>/ (one folder a label)")
+    return by_label
+
+
+def _row(model: Model, name: str, folder: Path) -> str:
+    """The label that the clips of a folder have."""
+    label = name if name in model.labels else SILENCE if name in NOISE_FOLDERS else UNKNOWN
+    if label not in model.labels:
+        raise HarkError(f"{folder / name}: the model {model.name} has neither this label nor {label}")
+    return label
+
+
+def _judge(model: Model, confusion: Confusion, label: str, sound: Samples) -> None:
+    confusion.add(label, model.labels[int(np.argmax(model.infer(model.window_of(sound))))])

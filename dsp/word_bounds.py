@@ -1,0 +1,24 @@
+"""Where in a clip the word is: the one rule for clips whose labels give no bounds."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .tables import BANDS, LOG_BITS
+
+_RANGE = 10.0**-3  # 30 dB of power
+
+
+def word_bounds(log_mel: NDArray[np.integer[Any]]) -> tuple[int, int]:
+    """[frames, 40] log-mel Q16 -> first and last frame whose band sum is within 30 dB of the clip's peak band sum.
+
+    Band sum: the sum of the energies 2**log_mel of a frame. Raises ValueError for another shape and for no frames.
+    """
+    if log_mel.ndim != 2 or log_mel.shape[1] != BANDS or len(log_mel) == 0:
+        raise ValueError(f"log-mel has shape {log_mel.shape}; it must be [frames, {BANDS}] with one frame or more")
+    if log_mel.dtype.kind != "i":
+        raise ValueError(f"log-mel is {log_mel.dtype}; it must be signed integers, Q{LOG_BITS}")
+    sums = np.exp2(log_mel * 2.0**-LOG_BITS).sum(axis=1)
+    loud = np.flatnonzero(sums >= sums.max() * _RANGE)
+    return int(loud[0]), int(loud[-1])

@@ -1,0 +1,118 @@
+"""The quantized network as an ONNX graph of QuantizeLinear and DequantizeLinear around float operators (QDQ).
+
+ReLU needs no node: an output whose zero point is -128 cannot be negative.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from .graph import Operator, Pair
+from .quantization import WEIGHT_LIMIT, QuantizedNetwork
+
+OPSET = 13
+IR_VERSION = 8
+
+
+class _Writer:
+    def __init__(self, network: QuantizedNetwork) -> None:
+        self.network = network
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.short: dict[str, str] = {}  # operator -> its int8 tensor; names count towards the size of the file
+        # Where one axis is 1 throughout, it is left out: onnxruntime is many times faster at one-dimensional convolutions.
+        self.flat = all(o.axis in (0, 2) and o.kernel[0] == 1 for o in network.operators)
+        self._count = 0
+
+    def name(self) -> str:
+        self._count += 1
+        return f"t{self._count}"
+
+    def constant(self, values: Any, dtype: Any) -> str:
+        name = self.name()
+        array: NDArray[Any] = np.asarray(values, dtype)
+        self.initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
+        output = output or self.name()
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def axes(self, pair: Pair) -> tuple[int, ...]:
+        return pair[1:] if self.flat else pair
+
+    def dequantized(self, operator_name: str) -> str:
+        scale, zero = self.network.scale_of(operator_name)
+        inputs = [self.short[operator_name], self.constant(scale, np.float32), self.constant(zero, np.int8)]
+        return self.node("DequantizeLinear", inputs)
+
+    def parameters(self, operator: Operator) -> list[str]:
+        network, name = self.network, operator.name
+        scale = network.weight_scale(name).cpu().numpy()
+        weight = network.weights[name].detach().cpu().numpy()
+        shape = (-1, *[1] * (weight.ndim - 1))
+        codes = np.clip(np.rint(weight / scale.reshape(shape)), -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        if self.flat and operator.kind == "conv":
+            codes = codes[:, :, 0]
+        step = (scale * np.float32(network.scale_of(operator.inputs[0])[0])).astype(np.float32)
+        bias = np.rint(network.biases[name].detach().cpu().numpy() / step)
+        weights = [self.constant(codes, np.int8), self.constant(scale, np.float32)]
+        biases = [self.constant(bias, np.int32), self.constant(step, np.float32)]
+        return [self.node("DequantizeLinear", weights, axis=0), self.node("DequantizeLinear", biases, axis=0)]
+
+    def write(self, operator: Operator, output: str | None) -> None:
+        kind = operator.kind
+        if kind == "input":
+            self.short[operator.name] = "features"
+        elif kind == "unsqueeze" and self.flat:
+            self.short[operator.name] = self.short[operator.inputs[0]]
+        elif kind == "unsqueeze":
+            axes = self.constant([operator.axis], np.int64)
+            self.short[operator.name] = self.node("Unsqueeze", [self.short[operator.inputs[0]], axes])
+        elif kind == "flatten":
+            self.short[operator.name] = self.node("Flatten", [self.short[operator.inputs[0]]], axis=1)
+        elif kind == "cut":
+            ends = [self.constant([operator.cut], np.int64), self.constant([-operator.cut], np.int64)]
+            axes = self.constant([2 if self.flat else 3], np.int64)
+            self.short[operator.name] = self.node("Slice", [self.short[operator.inputs[0]], *ends, axes])
+        else:
+            self.compute(operator, output)
+
+    def compute(self, operator: Operator, output: str | None) -> None:
+        x = [self.dequantized(name) for name in operator.inputs]
+        if operator.kind == "conv":
+            y = self.node(
+                "Conv",
+                [*x, *self.parameters(operator)],
+                kernel_shape=self.axes(operator.kernel),
+                strides=self.axes(operator.stride),
+                pads=[*self.axes(operator.padding), *self.axes(operator.padding)],
+                group=operator.groups,
+            )
+        elif operator.kind == "linear":
+            y = self.node("Gemm", [*x, *self.parameters(operator)], transB=1)
+        elif operator.kind == "add":
+            y = self.node("Add", x)
+        else:
+            y = self.node("AveragePool", x, kernel_shape=self.axes(operator.kernel))
+        scale, zero = self.network.scales[operator.name]
+        quantizer = [y, self.constant(scale, np.float32), self.constant(zero, np.int8)]
+        self.short[operator.name] = self.node("QuantizeLinear", quantizer, output)
+
+
+def to_onnx(network: QuantizedNetwork, n_mfcc: int, frames: int, labels: int, name: str) -> onnx.ModelProto:
+    """int8 [1, n_mfcc, frames] -> int8 [1, labels], checked by onnx's own checker."""
+    writer = _Writer(network)
+    for operator in network.operators:
+        writer.write(operator, "logits" if operator is network.operators[-1] else None)
+    features = helper.make_tensor_value_info("features", TensorProto.INT8, [1, n_mfcc, frames])
+    logits = helper.make_tensor_value_info("logits", TensorProto.INT8, [1, labels])
+    graph = helper.make_graph(writer.nodes, name, [features], [logits], writer.initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    model.producer_name = "tinyhark"
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,161 @@
+"""What goes into each window of a batch: classes, clips, positions, levels. Numbers only; `mixing` makes the sound of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pool import Group, Index, Pool
+from .recipe import AugmentationSpec, Range, Recipe
+
+Floats = NDArray[np.float64]
+
+SILENCE, UNKNOWN = 0, 1  # labels; the keywords follow
+DB_PER_LOG2 = 10 * np.log10(2)
+# Level (log2 of the band sum over the floor of 2**8) of a sound whose RMS is full scale, 2**15: by Parseval the 257 bins
+# of 512 points hold 256 * 512 times its power, of which the window leaves 3/8.
+FULL_SCALE_LEVEL = 2 * 15 + np.log2(256 * 512 * 3 / 8) - 8
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Clips laid into windows, one each: frame `anchor` of clip `ids` lies at window frame `at`; power scale 2**gain.
+
+    From `first` to `last` (clip frames) is heard, the rest of the clip too where `rest` is true.
+    """
+
+    ids: Index
+    anchor: Floats
+    at: Floats
+    rate: Floats
+    gain: Floats
+    heard: NDArray[np.bool_]
+    rest: bool
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A batch before it is mixed; arrays have one entry a window."""
+
+    label: Index
+    word: Placed
+    before: Placed
+    after: Placed
+    noise: Placed
+    pitch: Floats
+    fill: NDArray[np.bool_]
+    gain: Floats
+    masks: Index  # [batch, 4]: first frame, frames, first band, bands
+
+
+def _choose(rng: np.random.Generator, group: Group, count: int) -> Index:
+    return group.ids[np.searchsorted(np.cumsum(group.p), rng.random(count) * 0.999999)]
+
+
+def _between(rng: np.random.Generator, bounds: Range, count: int) -> Floats:
+    return rng.uniform(bounds[0], bounds[1], count)
+
+
+def _labels(rng: np.random.Generator, recipe: Recipe, count: int) -> Index:
+    keywords = len(recipe.keywords)
+    silence, unknown = recipe.classes.silence, recipe.classes.unknown
+    shares = [silence, unknown, *[(1 - silence - unknown) / keywords] * keywords]
+    return np.searchsorted(np.cumsum(shares), rng.random(count) * 0.999999)
+
+
+def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator) -> Draw:
+    """Draw `count` windows; the same generator state gives the same batch."""
+    augment, frames = recipe.augmentation, recipe.window_frames
+    label = _labels(rng, recipe, count)
+    ids = np.where(label == UNKNOWN, _choose(rng, pool.unknown, count), 0)
+    for index, group in enumerate(pool.keywords, UNKNOWN + 1):
+        mine = label == index
+        ids[mine] = _choose(rng, group, int(mine.sum()))
+    kind = rng.random(count)
+    speech = (label == UNKNOWN) & (kind < recipe.classes.unknown_speech)
+    piece = (label == UNKNOWN) & (kind > 1 - recipe.classes.unknown_pieces)
+    ids[speech] = _choose(rng, pool.speech, int(speech.sum()))
+    any_keyword = Group(np.concatenate([g.ids for g in pool.keywords]), np.concatenate([g.p for g in pool.keywords]))
+    any_keyword = Group(any_keyword.ids, any_keyword.p / any_keyword.p.sum())
+    ids[piece] = _choose(rng, any_keyword, int(piece.sum()))
+    rate = _between(rng, augment.rate, count)
+    first, last = pool.word_first[ids].astype(np.float64), pool.word_last[ids].astype(np.float64)
+    length = (last - first + 1) / rate
+    at = _positions(rng, augment, first, length, frames)
+    at = np.where(piece, _cut_positions(rng, length, frames), at)
+    inside = rng.random(count) * np.maximum(0, pool.frames[ids] - frames)  # connected speech: any stretch of it
+    anchor, at = np.where(speech, inside, first), np.where(speech, 0, at)
+    silent = label == SILENCE
+    word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, rest=True)
+    neighbours = ~silent & ~speech
+    before = _neighbour(rng, pool, augment, ids, neighbours, at, before=True)
+    after = _neighbour(rng, pool, augment, ids, neighbours & ~piece, at + length, before=False)
+    noise, gain = _levels(rng, pool, augment, ids, silent)
+    masks = _masks(rng, augment, frames, count)
+    fill = rng.random(count) < 0.7
+    return Draw(label, word, before, after, noise, _between(rng, augment.pitch, count), fill, gain, masks)
+
+
+def _positions(rng: np.random.Generator, augment: AugmentationSpec, first: Floats, length: Floats, frames: int) -> Floats:
+    """Where words begin: near where the clip has them, or anywhere that leaves them whole (long ones: that fills the window)."""
+    count = len(first)
+    natural = first + rng.integers(-augment.position_frames, augment.position_frames + 1, count)
+    free = rng.random(count) * (frames - length)
+    is_free = (rng.random(count) < augment.free_position_share) | (length >= frames)
+    return np.where(is_free, free, np.clip(natural, 0, np.maximum(0, frames - length)))
+
+
+def _cut_positions(rng: np.random.Generator, length: Floats, frames: int) -> Floats:
+    """Positions at which at most 45 % of a word is inside the window, at its end or at its start."""
+    seen = rng.uniform(0.1, 0.45, len(length)) * length
+    return np.where(rng.random(len(length)) < 0.6, frames - seen, seen - length)
+
+
+def _neighbour(
+    rng: np.random.Generator,
+    pool: Pool,
+    augment: AugmentationSpec,
+    ids: Index,
+    allowed: NDArray[np.bool_],
+    edge: Floats,
+    *,
+    before: bool,
+) -> Placed:
+    """Another word, no keyword, that ends a gap before `edge` or starts a gap after it."""
+    count = len(ids)
+    other = np.where(rng.random(count) < 0.7, _choose(rng, pool.unknown, count), _choose(rng, pool.speech, count))
+    gap = _between(rng, augment.neighbour_gap_frames, count)
+    anchor = (pool.word_last if before else pool.word_first)[other].astype(np.float64)
+    heard = allowed & (rng.random(count) < augment.neighbour_share)
+    gain = pool.level[ids] - pool.level[other] + rng.uniform(-8, 6, count) / DB_PER_LOG2
+    return Placed(other, anchor, edge - gap if before else edge + gap, np.ones(count), gain, heard, rest=False)
+
+
+def _levels(
+    rng: np.random.Generator, pool: Pool, augment: AugmentationSpec, ids: Index, silent: NDArray[np.bool_]
+) -> tuple[Placed, Floats]:
+    """The noise of each window and the gain (log2 of power) of all of it."""
+    count = len(ids)
+    noise_ids = _choose(rng, pool.noise, count)
+    snr_db = _between(rng, augment.snr_db, count)
+    relative = pool.level[ids] - pool.level[noise_ids] - snr_db / DB_PER_LOG2
+    target = FULL_SCALE_LEVEL + _between(rng, augment.silence_dbfs, count) / DB_PER_LOG2
+    alone = target - pool.level[noise_ids]
+    heard = np.where(silent, rng.random(count) > 0.1, rng.random(count) < augment.noise_share)
+    start = rng.random(count) * np.maximum(1, pool.frames[noise_ids] - 1)
+    noise = Placed(
+        noise_ids, start, np.zeros(count), np.ones(count), np.where(silent, alone, relative), heard, rest=True
+    )
+    loudest = FULL_SCALE_LEVEL - pool.level[ids]  # speech cannot be louder than the converter
+    gain = np.minimum(_between(rng, augment.gain_db, count) / DB_PER_LOG2, loudest)
+    return noise, np.where(silent, 0, gain)
+
+
+def _masks(rng: np.random.Generator, augment: AugmentationSpec, frames: int, count: int) -> Index:
+    """SpecAugment (Park 2019): one stretch of time and one of bands, [batch, 4] first and length of each."""
+    out = np.zeros((count, 4), np.int64)
+    for column, (size, longest) in enumerate([(frames, augment.mask_frames), (40, augment.mask_bands)]):
+        length = np.where(rng.random(count) < augment.mask_share, rng.integers(0, longest + 1, count), 0)
+        out[:, 2 * column] = rng.random(count) * (size - length)
+        out[:, 2 * column + 1] = length
+    return out

@@ -1,0 +1,86 @@
+"""The DS-CNN family: a strided stem, then residual blocks of a depthwise and a pointwise convolution (Zhang 2017, Sandler 2018).
+
+Convolutions are two-dimensional with channels last, also where one axis is 1: on a CPU that trains twice as fast as Conv1d.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .recipe import NetworkSpec
+
+TIME_STRIDE = 2  # frames: the stem's
+
+
+class Block(nn.Module):
+    """relu(x + pointwise(relu(depthwise(x)))), [batch, channels, height, time]; without padding x is cut to fit."""
+
+    def __init__(self, channels: int, kernel: tuple[int, int], padded: bool) -> None:
+        super().__init__()
+        padding = (kernel[0] // 2, kernel[1] // 2 if padded else 0)
+        self.depthwise = nn.Conv2d(channels, channels, kernel, padding=padding, groups=channels, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.relu1 = nn.ReLU()
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.relu2 = nn.ReLU()
+        self.cut = 0 if padded else kernel[1] // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """-> [batch, channels, height, time]."""
+        y = self.norm2(self.pointwise(self.relu1(self.norm1(self.depthwise(x)))))
+        if self.cut:
+            x = x[..., self.cut : -self.cut]
+        return self.relu2(x + y)
+
+
+class DSCNN(nn.Module):
+    """[batch, n_mfcc, frames] features -> [batch, labels] logits."""
+
+    def __init__(self, spec: NetworkSpec, n_mfcc: int, frames: int, labels: int) -> None:
+        super().__init__()
+        flat = spec.kind == "1d"
+        self.channel_axis = 2 if flat else 1  # where the axis that convolutions want is put in
+        height = 1 if flat else (n_mfcc + 1) // 2
+        stem_kernel = (1 if flat else spec.stem_kernel, spec.stem_kernel)
+        padding = (stem_kernel[0] // 2, stem_kernel[1] // 2 if spec.padded else 0)
+        stride = (1 if flat else 2, TIME_STRIDE)
+        self.stem = nn.Conv2d(n_mfcc if flat else 1, spec.channels, stem_kernel, stride, padding, bias=False)
+        self.norm = nn.BatchNorm2d(spec.channels)
+        self.relu = nn.ReLU()
+        kernel = (1 if flat else 3, spec.kernel)
+        self.blocks = nn.Sequential(*(Block(spec.channels, kernel, spec.padded) for _ in range(spec.blocks)))
+        columns = (frames + 2 * padding[1] - spec.stem_kernel) // TIME_STRIDE + 1
+        if not spec.padded:
+            columns -= spec.blocks * (spec.kernel - 1)
+        if columns < 1:
+            raise ValueError(f"{frames} frames leave no column after {spec.blocks} blocks of kernel {spec.kernel}")
+        self.pool = nn.AvgPool2d((height, columns))  # explicit: an adaptive pool exports as a float ReduceMean
+        self.flatten = nn.Flatten()
+        self.classify = nn.Linear(spec.channels, labels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """-> [batch, labels]."""
+        x = x.unsqueeze(self.channel_axis)
+        x = self.relu(self.norm(self.stem(x)))
+        out: Tensor = self.classify(self.flatten(self.pool(self.blocks(x))))
+        return out
+
+
+def multiply_accumulates(network: nn.Module, n_mfcc: int, frames: int) -> int:
+    """Multiply-accumulates of one window."""
+    total = 0
+
+    def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        weights = getattr(layer, "weight", None)
+        if isinstance(layer, nn.Conv2d | nn.Linear) and isinstance(weights, Tensor):
+            total += weights[0].numel() * output[0].numel()
+
+    hooks = [layer.register_forward_hook(count) for layer in network.modules()]
+    was_training = network.training
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, n_mfcc, frames))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return total

@@ -1,0 +1,112 @@
+"""Finding recordings, what is said in them and by whom, and reading them as 16 kHz int16 sound."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from tinyhark.app.errors import AudioError, HarkError
+from tinyhark.dsp.front_end import Samples
+from tinyhark.dsp.quantize import to_int16
+from tinyhark.dsp.tables import SAMPLE_RATE_HZ
+
+SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A piece of a sound file: all of it, or `samples` from `first_sample` (16 kHz)."""
+
+    file: Path
+    name: str
+    label: str
+    speaker: str
+    split: str
+    first_sample: int = 0
+    samples: int | None = None
+
+
+def find_recordings(
+    folder: Path, label: str | None, speaker_pattern: str | None, split: str, splits: dict[str, str]
+) -> list[Recording]:
+    """Every sound file below `folder`; its label is `label` or its folder's name, its speaker what the pattern's group finds."""
+    if not folder.is_dir():
+        raise HarkError(f"{folder}: no such folder of recordings")
+    pattern = re.compile(speaker_pattern) if speaker_pattern else None
+    found = []
+    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES):
+        name = file.relative_to(folder).as_posix()
+        match = pattern.search(file.name) if pattern else None
+        found.append(
+            Recording(file, name, label or file.parent.name, match.group(1) if match else "", splits.get(name, split))
+        )
+    if not found:
+        raise HarkError(f"{folder}: no sound files in it ({', '.join(sorted(SOUND_SUFFIXES))})")
+    return found
+
+
+def read_labels(table: Path, folder: Path, label: str | None, split: str) -> list[Recording]:
+    """Recordings listed in a CSV with the columns recording, and optionally file, label, speaker, split, first_sample, samples.
+
+    Without a column `file`, a table X.csv with first_sample describes pieces of X.opus, X.flac or X.wav beside it.
+    """
+    whole = next((p for p in folder.glob(table.stem + ".*") if p.suffix.lower() in SOUND_SUFFIXES), None)
+    found = []
+    with table.open(newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 2):
+            try:
+                name = row["recording"]
+                source = folder / row["file"] if row.get("file") else whole if row.get("first_sample") else folder / name
+                if source is None:
+                    raise KeyError("file")
+                found.append(
+                    Recording(
+                        source,
+                        name,
+                        row.get("label") or label or source.parent.name,
+                        row.get("speaker") or "",
+                        row.get("split") or split,
+                        int(row.get("first_sample") or 0),
+                        int(row["samples"]) if row.get("samples") else None,
+                    )
+                )
+            except (KeyError, ValueError) as error:
+                raise HarkError(f"{table}:{number}: column {error} is missing or no number") from error
+    return found
+
+
+def read_sound(recording: Recording) -> Samples:
+    """[n] int16 at 16 kHz, channels averaged; raises AudioError with one line for what cannot be read."""
+    try:
+        with soundfile.SoundFile(recording.file) as file:
+            rate = file.samplerate
+            if recording.first_sample:
+                file.seek(recording.first_sample * rate // SAMPLE_RATE_HZ)
+            count = -1 if recording.samples is None else recording.samples * rate // SAMPLE_RATE_HZ
+            sound = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise AudioError(f"{recording.file}: not readable as sound ({error})") from error
+    if not len(sound):
+        raise AudioError(f"{recording.file}: no samples in it")
+    if not np.isfinite(sound).all():
+        raise AudioError(f"{recording.file}: holds samples that are no finite numbers")
+    if rate != SAMPLE_RATE_HZ:
+        import soxr
+
+        sound = soxr.resample(sound, rate, SAMPLE_RATE_HZ)
+    return to_int16(sound)
+
+
+def segments(audio: Samples, length: int | None) -> Iterator[Samples]:
+    """The sound itself, or pieces of `length` samples (a last piece shorter than half of that is dropped)."""
+    if length is None:
+        yield audio
+        return
+    for start in range(0, len(audio), length):
+        piece = audio[start : start + length]
+        if len(piece) * 2 >= length or start == 0:
+            yield piece

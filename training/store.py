@@ -1,0 +1,105 @@
+"""A store: a folder of log-mel features made once from recordings, from which everything is trained.
+
+    store.json     digest of the front end, hop, the command that made it
+    clips.csv      a line a clip: label, speaker, origin, licence, split, recording, first frame, frames
+    log_mel.npy    [frames, 40] int16, log2 units, Q8, the clips one after another
+"""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinyhark.app.errors import HarkError
+from tinyhark.dsp.front_end import DIGEST, Frames
+from tinyhark.dsp.tables import BANDS, HOP_SAMPLES, LOG_BITS
+
+LogMelQ8 = NDArray[np.int16]
+STORE_BITS = 8  # log-mel in a store: Q8
+
+# What a clip may be licenced under if the weights trained on it are to be Apache-2.0.
+OPEN_LICENCES = frozenset({"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "Apache-2.0", "own"})
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One row of a store."""
+
+    label: str
+    speaker: str
+    origin: str
+    licence: str
+    split: str
+    recording: str
+    first_frame: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """Clips and their features, `log_mel` [frames, 40] int16 Q8."""
+
+    path: Path
+    clips: tuple[Clip, ...]
+    log_mel: LogMelQ8
+
+    @classmethod
+    def load(cls, path: Path) -> "Store":
+        """Open the store at `path`; raises HarkError where it is none, or was made by another front end."""
+        try:
+            head = json.loads((path / "store.json").read_text())
+            with (path / "clips.csv").open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            log_mel = np.load(path / "log_mel.npy", mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise HarkError(f"{path}: no store of features ({error}); make one with: hark features") from error
+        if head.get("front_end") != DIGEST:
+            raise HarkError(f"{path}: made by another front end ({head.get('front_end')}); make it again: hark features")
+        try:
+            clips = tuple(
+                Clip(**{f.name: int(row[f.name]) if f.type is int else row[f.name] for f in fields(Clip)}) for row in rows
+            )
+        except (KeyError, ValueError) as error:
+            raise HarkError(f"{path}/clips.csv: a line lacks or garbles {error}; make the store again") from error
+        if sum(clip.frames for clip in clips) != len(log_mel):
+            raise HarkError(f"{path}: clips.csv and log_mel.npy differ in frames; make the store again")
+        return cls(path, clips, log_mel)
+
+
+def to_q8(log_mel: Frames) -> LogMelQ8:
+    """[frames, 40] log-mel Q16 -> Q8, rounded half up; at most 43 log2 units, so int16 holds it."""
+    shift = LOG_BITS - STORE_BITS
+    return ((log_mel + (1 << (shift - 1))) >> shift).astype(np.int16)
+
+
+def write_store(path: Path, clips: Iterable[tuple[Clip, LogMelQ8]], command: str) -> int:
+    """Write a store beside `path`, then rename; returns the number of clips. An old store of that name is replaced."""
+    beside = path.with_name(path.name + ".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    rows: list[Clip] = []
+    blocks: list[LogMelQ8] = []
+    position = 0
+    for clip, log_mel in clips:
+        rows.append(Clip(**{**asdict(clip), "first_frame": position, "frames": len(log_mel)}))
+        blocks.append(log_mel)
+        position += len(log_mel)
+    if not rows:
+        shutil.rmtree(beside)
+        raise HarkError(f"{path}: not one usable recording, so there is nothing to store")
+    np.save(beside / "log_mel.npy", np.concatenate(blocks) if blocks else np.zeros((0, BANDS), np.int16))
+    with (beside / "clips.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Clip)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    head = {"front_end": DIGEST, "hop_samples": HOP_SAMPLES, "bands": BANDS, "clips": len(rows), "command": command}
+    (beside / "store.json").write_text(json.dumps(head, indent=1) + "\n")
+    if path.exists():
+        shutil.rmtree(path)
+    beside.rename(path)
+    return len(rows)
