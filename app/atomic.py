@@ -1,6 +1,7 @@
 """Files that are never half-written."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import HarkError
@@ -19,4 +20,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         beside.write_bytes(data)
         beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
         raise HarkError(f"{path}: cannot be written: {error.strerror}") from error

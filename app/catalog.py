@@ -2,11 +2,11 @@
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from .atomic import write_bytes
 from .errors import ModelError
 
 SUFFIX = ".onnx"
@@ -49,6 +49,8 @@ def find(model: str | os.PathLike[str]) -> Path:
         file = folder / f"{path}{SUFFIX}"
         if file.exists():
             return file
+    if path.is_file():
+        return path
     names = ", ".join(file.stem for file in installed()) or "none"
     raise ModelError(f"no model is named '{path}' (installed: {names}); give a path, or `hark models add FILE`")
 
@@ -61,7 +63,7 @@ def is_packaged(file: Path) -> bool:
 def add(source: Path, name: str | None = None, *, force: bool = False) -> Path:
     """Copy a model file into the user's folder under `name` (the file's own by default); -> the copy.
 
-    The caller has verified it. Raises ModelError for an unusable or taken name, and where the folder cannot be written.
+    The caller has verified it. Raises HarkError for an unusable or taken name, and where the folder cannot be written.
     """
     name = name or source.stem
     if not _NAME.fullmatch(name):
@@ -71,14 +73,11 @@ def add(source: Path, name: str | None = None, *, force: bool = False) -> Path:
     target = user_dir() / f"{name}{SUFFIX}"
     if target.exists() and not force:
         raise ModelError(f"a model '{name}' is installed already ({target}); --force replaces it")
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, beside)
-        beside.replace(target)
+        data = source.read_bytes()
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise ModelError(f"{target}: cannot be written: {error.strerror}") from error
+        raise ModelError(f"{source}: cannot be read: {error.strerror}") from error
+    write_bytes(target, data)
     return target
 
 

@@ -1,12 +1,14 @@
 """The command `hark`: a table of commands, each loaded when it is used."""
 
 import importlib
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from .errors import HarkError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PLUGINS = "tinyhark.commands"  # the entry points of the upper floors; "eval.NAME" adds NAME to the group `hark eval`
 
@@ -58,23 +60,21 @@ class LazyGroup(click.Group):
         self._prefix = prefix
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the table, then those of the upper floors."""
-        del ctx
-        return [*self._table, *sorted(set(self._plugins()) - set(self._table))]
+        """The names in the order of the table, then the group's own, then those of the upper floors."""
+        own = [*self._table, *super().list_commands(ctx)]
+        return [*own, *sorted(set(self._plugins()) - set(own))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; raises Fault where a library that it needs is missing."""
-        del ctx
-        command: click.Command
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
         try:
             if cmd_name in self._table:
                 module, attribute = self._table[cmd_name][0].split(":")
                 command = getattr(importlib.import_module(module), attribute)
-                return command
-            plugin = self._plugins().get(cmd_name)
-            if plugin is None:
-                return None
-            command = plugin.load()
+            elif plugin := self._plugins().get(cmd_name):
+                command = plugin.load()
         except ModuleNotFoundError as error:
             refuse(f"{self._prefix.replace('.', ' ')}{cmd_name}", error)
         return command
@@ -103,7 +103,9 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             refuse(ctx.invoked_subcommand or "hark", error)
 
-    def _plugins(self) -> dict[str, EntryPoint]:
+    def _plugins(self) -> "dict[str, EntryPoint]":
+        from importlib.metadata import entry_points  # 3 MB that most commands do without
+
         found = {}
         for point in entry_points(group=PLUGINS):
             if point.name.startswith(self._prefix) and "." not in point.name[len(self._prefix) :]:

@@ -71,7 +71,7 @@ def moments(history: History) -> list[Moment]:
 
 
 def peaks(scores: NDArray[np.float32], floor: float) -> list[tuple[int, int, int]]:
-    """(first, peak, end) of each hill of [steps] scores above `floor`; hills are two where the valley is deep enough."""
+    """(first, peak, end) of each hill of [steps] scores above `floor`; a deep valley parts two."""
     out: list[tuple[int, int, int]] = []
     first = peak = valley = -1  # of the hill that is climbed; of the descent since the last one
     for index, score in enumerate(scores.tolist()):

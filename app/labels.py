@@ -28,12 +28,12 @@ class Said:
 
     @property
     def words(self) -> str:
-        """The text, or the keyword where there is none."""
-        return self.text or self.label.keyword
+        """What to show: the keyword, or the text of other speech."""
+        return self.label.keyword if self.is_command else self.text or self.label.keyword
 
     def as_other_speech(self) -> "Said":
         """The same words, not counted."""
-        return Said(replace(self.label, keyword=""), self.words)
+        return Said(replace(self.label, keyword=""), self.text or self.label.keyword)
 
 
 def read_labels(path: str | Path) -> list[Said]:
@@ -51,12 +51,17 @@ def read_labels(path: str | Path) -> list[Said]:
     said: list[Said] = []
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [_printable(cell).strip() for cell in row]
             if any(cells) and not (reader.line_num == 1 and cells[:3] == list(_COLUMNS[:3])):
                 said.append(_parse(cells, f"{path}, line {reader.line_num}"))
     except csv.Error as error:
         raise HarkError(f"{path}, line {reader.line_num}: is no CSV: {error}") from None
     return sorted(said, key=lambda item: item.label)
+
+
+def _printable(text: str) -> str:
+    """Control characters as spaces: what is shown on a terminal must not command it."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _parse(cells: list[str], place: str) -> Said:

@@ -17,7 +17,9 @@ class Line:
             self.add(text, style)
 
     def add(self, text: str, style: str = "") -> "Line":
-        """Append a run; gives the line itself."""
+        """Append a run, control characters as spaces; gives the line itself."""
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else " " for character in text)
         if self._runs and self._runs[-1][1] == style:
             self._runs[-1] = self._runs[-1][0] + text, style
         elif text:
@@ -51,6 +53,10 @@ class Line:
             out.add(text if width <= columns else set_cell_size(text, columns), style)
             columns -= width
         return out
+
+    def ascii(self) -> "Line":
+        """The line for a terminal that knows ASCII only: other characters become question marks."""
+        return Line(*((text.encode("ascii", "replace").decode(), style) for text, style in self._runs))
 
     def segments(self) -> Iterable[Segment]:
         """The line as rich prints it, without an end of line."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyhark.dsp.front_end import Samples
+from tinyhark.dsp.front_end import FrontEnd, Samples
 
 from . import catalog, model_file
 from .errors import ModelError
@@ -33,6 +33,7 @@ class Model:
         self.path = path
         self.size_bytes = size_bytes
         self._session = session
+        self._front_end: FrontEnd | None = None  # of `window_of`, made when it is first used
         self._input = session.get_inputs()[0].name
         self._output = session.get_outputs()[0].name
 
@@ -85,9 +86,11 @@ class Model:
         return Binding(self._session, self._input, self._output, self.metadata)
 
     def window_of(self, audio: Samples) -> Window:
-        """[n] int16 clip -> [n_mfcc, window_frames] int8: zero-padded at its end or cut to the window."""
+        """[n] int16 clip -> [n_mfcc, window_frames] int8: zero-padded at its end or cut; one thread at a time."""
         m = self.metadata
-        return model_file.clip_window(audio, m.front_end, m.offset, m.multiplier, m.window_frames)
+        if self._front_end is None:
+            self._front_end = FrontEnd(m.front_end.hop, m.front_end.n_mfcc)
+        return model_file.clip_window(audio, m.front_end, m.offset, m.multiplier, m.window_frames, self._front_end)
 
     def verify(self) -> None:
         """Replay the golden input; raises ModelError where features or logit codes are not those of the file."""

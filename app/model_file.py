@@ -1,7 +1,6 @@
 """The metadata of a model file: what it holds, how it is read and written, and what makes it valid."""
 
 import base64
-import hashlib
 import zlib
 from itertools import pairwise
 from typing import Any
@@ -220,18 +219,28 @@ def decode_golden(text: str) -> Samples:
     return np.frombuffer(data, "<i2").astype(np.int16)
 
 
-def clip_window(audio: Samples, spec: FrontEndSpec, offset: Any, multiplier: Any, window_frames: int) -> Window:
+def clip_window(
+    audio: Samples,
+    spec: FrontEndSpec,
+    offset: Any,
+    multiplier: Any,
+    window_frames: int,
+    front_end: FrontEnd | None = None,
+) -> Window:
     """[n] int16 clip -> [n_mfcc, window_frames] int8, contiguous: the clip zero-padded at its end or cut to the window.
 
-    offset, multiplier: [n_mfcc] integers as in the model file. This is how clips are classified, and the golden input.
+    offset, multiplier: [n_mfcc] integers as in the model file; front_end: one of that spec, which spares making it for
+    every clip. This is how clips are classified, and the golden input.
     """
     samples = FRAME_SAMPLES + (window_frames - 1) * spec.hop
     padded = np.zeros(samples, np.int16)
     padded[: min(samples, len(audio))] = audio[:samples]
-    mfcc = FrontEnd(spec.hop, spec.n_mfcc).mfcc(padded)
+    mfcc = (front_end or FrontEnd(spec.hop, spec.n_mfcc)).mfcc(padded)
     return np.ascontiguousarray(quantize(mfcc, np.asarray(offset, np.int64), np.asarray(multiplier, np.int64)).T)
 
 
 def window_digest(window: Window) -> str:
     """SHA-256 of a window's bytes ([n_mfcc, window_frames] in C order), as `golden.features_sha256` has it."""
+    import hashlib  # brings OpenSSL along, 4 MB that a spotter does without
+
     return hashlib.sha256(np.ascontiguousarray(window).tobytes()).hexdigest()

@@ -1,6 +1,7 @@
 """Scores over time as text for a terminal: a strip of blocks for each keyword, with its threshold."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from .explanation import History
 
 _ROWS = 3  # of text for a keyword
 _SHOWN = 0.1  # a keyword whose score stays below has no strip
-_LEAST_COLUMNS = 20
+_LEAST_COLUMNS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def plot(history: History, first: int, end: int, width: int, encoding: str = "ut
     text = Text()
     shown = [k for k in range(scores.shape[1]) if len(scores) and scores[:, k].max() > _SHOWN]
     for keyword in shown:
-        strip = np.array([scores[a:b, keyword].max() for a, b in zip(edges, edges[1:], strict=False)])
+        strip = np.array([scores[a:b, keyword].max() for a, b in pairwise(edges)])
         fired = [i for i, step in history.steps.items() if step.fired == keyword and first <= i < end]
         columns_fired = {int(np.searchsorted(edges, i - first, side="right")) - 1 for i in fired}
         _strip(text, history, keyword, strip, columns_fired, label, marks)

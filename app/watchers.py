@@ -76,7 +76,7 @@ class LiveTerminal(Watcher):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._live.start()
+        self._live.start(refresh=True)
         return self
 
     def __exit__(

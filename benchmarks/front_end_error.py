@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+
 from tinyhark.dsp import BANDS, FRAME_SAMPLES, HOP_SAMPLES, FrontEnd, reference, to_int16
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +121,7 @@ def draw(figures: dict[str, list[float]], picture: Path) -> None:
     axes.text(-90, 2.2e-4, "goal: 2e-4 from 0 to -60 dBFS", color="grey", va="bottom", ha="right", fontsize=8)
     axes.set(xlabel="peak of the sound, dBFS", ylabel="RMS error of the MFCC, ln units", xlim=(2, -92))
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="center", bbox_to_anchor=(0.5, 0.25), ncols=4, fontsize=9, frameon=False)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130, metadata={"Software": None})
 

@@ -1,8 +1,16 @@
 """The MFCC front end: int16 sound to log-mel and MFCC frames in fixed point, exact, from numpy alone.
 
-Every intermediate value is an integer below 2**53 and lives in a float64 array, so a matrix product by BLAS is exact in any
-order of summation, with or without fused multiply-add. `tests/test_front_end_bounds.py` proves the bounds from the tables.
+Every intermediate value is an integer below 2**53 and lives in a float64 array, so a matrix product by BLAS is exact in
+any order of summation, with or without fused multiply-add. (Energies may be larger: `_Block._mel` says how they stay
+exact.) `tests/test_front_end_bounds.py` proves the bounds from the tables.
+
+What makes it quick: numpy runs through contiguous arrays of equal shape three times faster than through operands that
+it has to broadcast or to stride over, and a call costs as much as some hundred multiplications. So every step is one
+call on contiguous arrays, with the frame as an inner axis and the tables repeated for each frame; arrays and views are
+made once for each number of frames.
 """
+
+from functools import cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -21,9 +29,15 @@ HOPS_SAMPLES = (HOP_SAMPLES, 2 * HOP_SAMPLES)
 # front end it was trained with by this digest.
 DIGEST = "0bccdceca7b44b5c4819bcc35933ffc5c01e1643dbfca76099945f09a75e9b7d"
 
-_BLOCK_FRAMES = 32  # temporaries stay below 128 KiB: larger ones cost more in page faults than in arithmetic
-_PEAK_SAMPLES = 32  # divides both the hop and the frame: peaks of frames are maxima of these
+_BLOCK_FRAMES = 64  # the workspaces of a block, 20 KiB a frame, about fill a level-2 cache
+_HALF = COLUMNS // 2  # n2 is even or odd, k2 below 16 or not
+_MAX_EXPONENT = 15
 _LOW_BITS = 23  # power = high * 2**23 + low, so that both products with the mel weights stay below 2**53
+_EXACT = 2.0**53  # float64 holds every integer below
+_DROPPED_BITS = 52 - 23  # of a float64 mantissa, so that the logarithm sees 23 bits below the leading one
+_ENERGY_ERROR = 64  # in the last place, generous
+_ROUND = np.array(0.5)  # numpy takes an array quicker than a number
+_POWER_SCALE = np.array(2.0**-6)
 
 
 def frame_count(samples: int, hop: int = HOP_SAMPLES) -> int:
@@ -34,8 +48,9 @@ def frame_count(samples: int, hop: int = HOP_SAMPLES) -> int:
 class FrontEnd:
     """Turns 16 kHz int16 sound into frames of 40 log-mel bands or `n_mfcc` coefficients, Q16, log2 units.
 
-    `log_mel` and `mfcc` take a whole recording; `feed_log_mel` and `feed` take the next chunk of a stream and give the same
-    frames. hop: 160 or 320 samples. Raises ValueError for another hop, for n_mfcc outside 1..40, for sound that is not [n] int16.
+    `log_mel` and `mfcc` take a whole recording; `feed_log_mel` and `feed` take the next chunk of a stream and give the
+    same frames. hop: 160 or 320 samples. Raises ValueError for another hop, for n_mfcc outside 1..40, for sound that is
+    not [n] int16.
     """
 
     def __init__(self, hop: int = HOP_SAMPLES, n_mfcc: int = BANDS) -> None:
@@ -45,14 +60,15 @@ class FrontEnd:
             raise ValueError(f"n_mfcc is {n_mfcc}; it must be 1 to {BANDS}")
         self.hop = hop
         self.n_mfcc = n_mfcc
-        self._kernel = _Kernel(hop)
+        self._blocks: dict[int, _Block] = {}  # by number of frames
+        outputs = _BLOCK_FRAMES * HALF_ROWS * COLUMNS  # of the DFT
+        self._buffers = (np.empty(4 * outputs), np.empty(2 * outputs), np.empty(outputs))
         self._dct = tables.dct(n_mfcc).T * 2.0**-TABLE_BITS
-        self._samples = np.zeros(FRAME_SAMPLES + (_BLOCK_FRAMES - 1) * hop)
-        self._filled = 0
+        self._rest = np.zeros(0, np.int16)  # of the stream: samples from the start of its next frame
 
     def reset(self) -> None:
         """Forget the stream: the next chunk is its first."""
-        self._filled = 0
+        self._rest = self._rest[:0]
 
     def log_mel(self, audio: Samples) -> Frames:
         """[n] int16 -> [frames, 40] int32 Q16, of a whole recording; the stream is left alone."""
@@ -60,9 +76,10 @@ class FrontEnd:
         out = np.empty((frame_count(len(audio), self.hop), BANDS), np.int32)
         for first in range(0, len(out), _BLOCK_FRAMES):
             frames = min(_BLOCK_FRAMES, len(out) - first)
-            start = first * self.hop
-            block = audio[start : start + FRAME_SAMPLES + (frames - 1) * self.hop].astype(np.float64)
-            self._kernel.log_mel(block, out[first : first + frames])
+            block = self._blocks.get(frames)
+            if block is None:
+                block = self._blocks[frames] = _Block(frames, self.hop, self._buffers)
+            block.log_mel(audio[first * self.hop :], out[first : first + frames])
         return out
 
     def mfcc(self, audio: Samples) -> Frames:
@@ -71,27 +88,18 @@ class FrontEnd:
 
     def cepstrum(self, log_mel: Frames) -> Frames:
         """[frames, 40] log-mel Q16 -> [frames, n_mfcc] MFCC Q16 by the orthonormal DCT-II."""
-        x = np.matmul(log_mel.astype(np.float64), self._dct)  # Q38 * 2**-22 -> Q16, fraction kept
-        x += 0.5
-        return np.floor(x, out=x).astype(np.int32)  # Q16
+        out = np.empty((len(log_mel), self.n_mfcc), np.int32)
+        for first in range(0, len(out), _BLOCK_FRAMES):
+            block = log_mel[first : first + _BLOCK_FRAMES].astype(np.float64)
+            out[first : first + _BLOCK_FRAMES] = _round(block @ self._dct)  # Q38 * 2**-22 is Q16 with a fraction
+        return out
 
     def feed_log_mel(self, chunk: Samples) -> Frames:
         """Next [n] int16 of the stream, any n -> the [frames, 40] int32 Q16 that it completes."""
         _check(chunk)
-        out = np.empty((frame_count(self._filled + len(chunk), self.hop), BANDS), np.int32)
-        done = taken = 0
-        while taken < len(chunk):
-            piece = chunk[taken : taken + len(self._samples) - self._filled]
-            self._samples[self._filled : self._filled + len(piece)] = piece
-            self._filled += len(piece)
-            taken += len(piece)
-            frames = frame_count(self._filled, self.hop)
-            if frames:
-                self._kernel.log_mel(self._samples[: self._filled], out[done : done + frames])
-                done += frames
-                rest = self._filled - frames * self.hop
-                self._samples[:rest] = self._samples[frames * self.hop : self._filled]
-                self._filled = rest
+        audio = np.concatenate((self._rest, chunk))
+        out = self.log_mel(audio)
+        self._rest = audio[len(out) * self.hop :].copy()
         return out
 
     def feed(self, chunk: Samples) -> Frames:
@@ -104,113 +112,182 @@ def _check(audio: Samples) -> None:
         raise ValueError(f"sound is {audio.dtype} of shape {audio.shape}; it must be int16 of shape [samples]")
 
 
-class _Kernel:
-    """Log-mel of up to 32 frames at once, in workspaces made once."""
+class _Constants:
+    """The tables as float64, with powers of two folded in so that a product needs `+ 0.5, floor` alone to be rounded.
 
-    def __init__(self, hop: int) -> None:
-        self._hop = hop
-        # Powers of two are folded into the tables: a product then needs `+ 0.5, floor` alone to be rounded.
-        self._window = tables.window().reshape(ROWS, 1, COLUMNS) * 2.0 ** -(TABLE_BITS - 9)
-        self._dft16 = np.concatenate(tables.dft(ROWS, HALF_ROWS)) * 2.0 ** -(TABLE_BITS + 3)  # [18, 16]
-        cos, sin = (t[:, None] * 2.0**-TABLE_BITS for t in tables.twiddle())  # [9, 1, 32]
-        self._cos, self._sin = cos, sin
-        cos, sin = (t.T for t in tables.dft(COLUMNS, COLUMNS))
-        self._dft32 = np.block([[cos, sin], [-sin, cos]]) * 2.0 ** -(TABLE_BITS + 3)  # [re n2 | im n2] -> [re k2 | im k2]
-        bins = tables.bin_of_output().ravel()
-        self._mel = np.where(bins >= 0, tables.mel_weights()[:, bins], 0).T.astype(np.float64)  # [9 * 32, 40]
-        table = tables.log2_table()
-        self._log2, self._log2_step = table[:256].copy(), np.diff(table)
-        self._x = np.empty(ROWS * _BLOCK_FRAMES * COLUMNS)
-        self._a = np.empty(2 * HALF_ROWS * _BLOCK_FRAMES * COLUMNS)
-        self._b = np.empty(HALF_ROWS * _BLOCK_FRAMES * COLUMNS)
-        self._c = np.empty(HALF_ROWS * _BLOCK_FRAMES * COLUMNS)
-        self._w = np.empty(_BLOCK_FRAMES * HALF_ROWS * 2 * COLUMNS)
-        self._split = np.empty(2 * _BLOCK_FRAMES * HALF_ROWS * COLUMNS)
+    The DFT of 512 points is 16 x 32 with n = 32 n1 + n2, k = k1 + 16 k2. Its 32-point part takes even and odd n2 apart,
+    n2 = 2 j + parity: the sum over even n2 is the same for k2 and k2 + 16, that over odd n2 changes its sign (exactly,
+    in the integer table too), so half the products suffice. In the comments on axes, c is (real, imaginary part).
+    """
 
-    def log_mel(self, samples: Work, out: Frames) -> None:
-        """[512 + (n - 1) hop or more] integer-valued samples -> out [n, 40], n <= 32."""
-        n = len(out)
-        exponent = self._exponent(samples, n)
-        power = self._power(samples, exponent, n)
-        out[:] = self._log(self._mel_energy(power, n), exponent)
+    def __init__(self) -> None:
+        exponents = np.arange(_MAX_EXPONENT + 1)
+        window = tables.window().reshape(ROWS, _HALF, 2).transpose(2, 0, 1) * 2.0 ** -(TABLE_BITS - 9)
+        self.windows = window[:, :, None] * 2.0 ** exponents[:, None]  # [parity, n1, exponent, j]
+        self.dft16 = np.stack(tables.dft(ROWS, HALF_ROWS))[:, None] * 2.0 ** -(TABLE_BITS + 3)  # [c, 1, k1, n1]
+        twiddle = np.stack(tables.twiddle()).reshape(2, HALF_ROWS, 1, _HALF, 2) * 2.0**-TABLE_BITS
+        self.twiddle = twiddle.transpose(0, 4, 1, 2, 3)  # [cos or -sin, parity, k1, 1, j]
+        cos, sin = (t[:_HALF] for t in tables.dft(COLUMNS, COLUMNS))
+        dft32 = np.stack([np.concatenate([cos, sin]), np.concatenate([-sin, cos])]) * 2.0 ** -(TABLE_BITS + 3)
+        self.dft32 = np.stack([dft32[..., 0::2], dft32[..., 1::2]], axis=1)  # [c in, parity, (c, k2 < 16), j]
+        bins = tables.bin_of_output().T.ravel()
+        self.mel = np.where(bins >= 0, tables.mel_weights()[:, bins], 0).T.astype(np.float64)  # [(k2, k1), 40]
+        # The logarithm in one sum, see `_Block._log`; floors include the bias of float64's exponent.
+        log2 = tables.log2_table()
+        self.log2 = ((log2[:256] - (np.arange(256) << 8)) << 15) + (1 << 14)
+        self.log2_step = np.diff(log2) - (1 << 8)
+        self.floors = LOG_FLOOR + ((2 * exponents + 1023) << LOG_BITS)  # [exponent]
 
-    def _exponent(self, samples: Work, n: int) -> NDArray[np.int64]:
+
+_constants = cache(_Constants)
+
+
+class _Block:
+    """Log-mel of exactly n frames, with the arrays and views that it takes."""
+
+    def __init__(self, n: int, hop: int, buffers: tuple[Work, Work, Work]) -> None:
+        self._constants = _constants()
+        self._samples = np.empty(FRAME_SAMPLES + (n - 1) * hop)
+        size = self._samples.itemsize
+        strides = (size, COLUMNS * size, hop * size, 2 * size)
+        self._frames = as_strided(self._samples, (2, ROWS, n, _HALF), strides)  # [parity, n1, n, j]
+        self._magnitudes = np.empty(len(self._samples), np.int16)
+        # As int16, |-32768| wraps to -32768; read as uint16 it is 32768.
+        self._magnitude_frames = as_strided(self._magnitudes.view(np.uint16), (n, FRAME_SAMPLES), (2 * hop, 2))
+
+        # Steps go from `first` to `second` and back: what one step has read, the next one overwrites.
+        first, second, real = (buffer[: len(buffer) // _BLOCK_FRAMES * n] for buffer in buffers)
+        self._unwindowed = first[: n * FRAME_SAMPLES].reshape(self._frames.shape)
+        self._windowed = second[: n * FRAME_SAMPLES].reshape(self._frames.shape)
+        self._x = self._windowed.reshape(2, ROWS, -1)  # [parity, n1, (n, j)]
+        self._a = first[: len(second)].reshape(2, 2, HALF_ROWS, -1)  # [c, parity, k1, (n, j)]
+        self._a_re, self._a_im = self._a
+        self._b = second.reshape(self._a.shape)
+        self._b_re, self._b_im = self._b
+        self._product = real.reshape(self._a_re.shape)
+        twiddle = np.broadcast_to(self._constants.twiddle, (2, 2, HALF_ROWS, n, _HALF))
+        self._cos, self._sin = np.ascontiguousarray(twiddle).reshape(self._a.shape)
+        self._b_columns = self._b.reshape(2, 2, -1, _HALF).transpose(0, 1, 3, 2)  # [c, parity, j, (k1, n)]
+        self._sums = first.reshape(2, 2, COLUMNS, -1)  # [c in, parity, (c, k2 < 16), (k1, n)]
+        self._sums_re, self._sums_im = self._sums
+        self._even, self._odd = self._sums_re
+        self._y = second.reshape(2, COLUMNS, -1)  # [k2 >= 16, (c, k2 modulo 16), (k1, n)]
+        self._y_low, self._y_high = self._y
+        (self._re2_low, self._im2_low), (self._re2_high, self._im2_high) = second.reshape(2, 2, -1)
+        self._power = real
+        self._power_low, self._power_high = real.reshape(2, -1)
+        self._spectrum = real.reshape(-1, n).T  # [n, (k2, k1)]
+        self._energy = np.empty((n, BANDS))
+        self._leading, self._index, self._rest, self._sum = np.empty((4, n, BANDS), np.int64)
+
+    def log_mel(self, audio: Samples, out: Frames) -> None:
+        """[512 + (n - 1) hop or more] int16 -> out [n, 40] int32 Q16."""
+        audio = audio[: len(self._samples)]
+        exponent = self._exponent(audio)
+        self._window(audio, exponent)
+        self._dft_rows()
+        self._twiddle()
+        self._dft_columns()
+        self._to_power()
+        self._mel()
+        self._log(exponent, out)
+
+    def _exponent(self, audio: Samples) -> NDArray[np.int32]:
         """[n] left shifts that normalise each frame to 15 bits."""
-        used = FRAME_SAMPLES + (n - 1) * self._hop
-        peaks = np.abs(samples[:used]).reshape(-1, _PEAK_SAMPLES).max(axis=1)
-        step = peaks.strides[0]
-        frames = as_strided(peaks, (n, FRAME_SAMPLES // _PEAK_SAMPLES), (self._hop // _PEAK_SAMPLES * step, step))
-        bits = np.frexp(frames.max(axis=1))[1].astype(np.int64)  # bit length of an integer
-        return np.maximum(0, 15 - bits)
+        np.abs(audio, out=self._magnitudes)
+        peak = np.maximum.reduce(self._magnitude_frames, axis=1)
+        exponent: NDArray[np.int32] = _MAX_EXPONENT - np.frexp(peak)[1]  # frexp gives the bit length of an integer
+        return np.maximum(exponent, 0, out=exponent)
 
-    def _power(self, samples: Work, exponent: NDArray[np.int64], n: int) -> Work:
-        """-> [n, 9 * 32] power of DFT output (k1, k2), < 2**47."""
-        step = samples.strides[0]
-        frames = as_strided(samples, (ROWS, n, COLUMNS), (COLUMNS * step, self._hop * step, step))
-        x = self._x[: ROWS * n * COLUMNS].reshape(ROWS, n, COLUMNS)
-        np.multiply(frames, self._window, out=x)
-        x *= np.ldexp(1.0, exponent)[:, None]
-        _round(x)  # |x| <= 2**24
-        a = self._a[: 2 * HALF_ROWS * n * COLUMNS].reshape(2 * HALF_ROWS, n * COLUMNS)
-        np.matmul(self._dft16, x.reshape(ROWS, n * COLUMNS), out=a)
-        _round(a)  # |.| <= 2**25
-        re, im = a.reshape(2, HALF_ROWS, n, COLUMNS)
-        w = self._w[: n * HALF_ROWS * 2 * COLUMNS].reshape(n, HALF_ROWS, 2, COLUMNS)
-        b = self._b[: HALF_ROWS * n * COLUMNS].reshape(HALF_ROWS, n, COLUMNS)
-        c = self._c[: HALF_ROWS * n * COLUMNS].reshape(HALF_ROWS, n, COLUMNS)
-        np.multiply(re, self._cos, out=b)
-        np.multiply(im, self._sin, out=c)
-        b -= c
-        b += 0.5
-        np.floor(b, out=w[:, :, 0].transpose(1, 0, 2))  # |.| <= 2**25
-        np.multiply(re, self._sin, out=b)
-        np.multiply(im, self._cos, out=c)
-        b += c
-        b += 0.5
-        np.floor(b, out=w[:, :, 1].transpose(1, 0, 2))
-        y = self._a[: n * HALF_ROWS * 2 * COLUMNS].reshape(n * HALF_ROWS, 2 * COLUMNS)
-        np.matmul(w.reshape(n * HALF_ROWS, 2 * COLUMNS), self._dft32, out=y)
-        _round(y)  # 3 fractional bits, |.| <= 2**26
-        y *= y
-        power = self._b[: n * HALF_ROWS * COLUMNS].reshape(n * HALF_ROWS, COLUMNS)
-        np.add(y[:, :COLUMNS], y[:, COLUMNS:], out=power)
-        power *= 2.0**-6
-        _round(power)
-        return power.reshape(n, HALF_ROWS * COLUMNS)
+    def _window(self, audio: Samples, exponent: NDArray[np.int32]) -> None:
+        self._samples[...] = audio
+        self._unwindowed[...] = self._frames
+        self._constants.windows.take(
+            exponent, axis=2, out=self._windowed, mode="clip"
+        )  # mode "raise" would buffer `out`
+        np.multiply(self._windowed, self._unwindowed, out=self._windowed)
+        _round(self._windowed)  # |.| <= 2**24
 
-    def _mel_energy(self, power: Work, n: int) -> Work:
-        """-> [n, 40] energies (< 2**62), bits below the leading 24 dropped where a float64 could not hold them."""
-        split = self._split[: 2 * n * power.shape[1]].reshape(2, n, power.shape[1])
-        high, low = split
-        np.multiply(power, 2.0**-_LOW_BITS, out=high)
-        np.floor(high, out=high)
-        np.multiply(high, -(2.0**_LOW_BITS), out=low)
-        low += power
-        high_sum, low_sum = np.matmul(split.reshape(2 * n, -1), self._mel).reshape(2, n, BANDS)
+    def _dft_rows(self) -> None:
+        np.matmul(self._constants.dft16, self._x, out=self._a)
+        _round(self._a)  # |.| <= 2**25
+
+    def _twiddle(self) -> None:
+        a_re, a_im, b_re, b_im, cos, sin = self._a_re, self._a_im, self._b_re, self._b_im, self._cos, self._sin
+        np.multiply(a_re, cos, out=b_re)
+        np.multiply(a_im, sin, out=self._product)
+        np.subtract(b_re, self._product, out=b_re)
+        np.multiply(a_re, sin, out=b_im)
+        np.multiply(a_im, cos, out=self._product)
+        np.add(b_im, self._product, out=b_im)
+        _round(self._b)  # |.| <= 2**25
+
+    def _dft_columns(self) -> None:
+        np.matmul(self._constants.dft32, self._b_columns, out=self._sums)
+        np.add(self._sums_re, self._sums_im, out=self._sums_re)  # even and odd: |.| <= 2**27, 25 bits of fraction
+        np.add(self._even, _ROUND, out=self._even)
+        np.add(self._even, self._odd, out=self._y_low)
+        np.subtract(self._even, self._odd, out=self._y_high)
+        np.floor(self._y, out=self._y)  # 3 fractional bits, |.| <= 2**26
+
+    def _to_power(self) -> None:
+        """Of all outputs, < 2**47."""
+        np.multiply(self._y, self._y, out=self._y)
+        np.add(self._re2_low, self._im2_low, out=self._power_low)
+        np.add(self._re2_high, self._im2_high, out=self._power_high)
+        np.multiply(self._power, _POWER_SCALE, out=self._power)
+        _round(self._power)
+
+    def _mel(self) -> None:
+        """To energies, < 2**62, whose leading 24 bits are exact.
+
+        A sum of products that are not negative is exact as long as it is below 2**53. Above, the 30 products and 29
+        sums of a band at most, each rounded by at most half the last place, err by less than 32 in the last place. That
+        changes the leading 24 bits only where the 29 bits below them are that near to 0 or to their end: one energy in
+        millions, or a made-up signal. Then the sums are done again in two halves.
+        """
+        energy = np.matmul(self._spectrum, self._constants.mel, out=self._energy)
+        if energy.max() < _EXACT:
+            return
+        below = (energy.view(np.int64) + _ENERGY_ERROR) & ((1 << _DROPPED_BITS) - 1)
+        if not ((below < 2 * _ENERGY_ERROR) & (energy >= _EXACT)).any():
+            return
+        high = np.floor(self._spectrum * 2.0**-_LOW_BITS)
+        low = self._spectrum - high * 2.0**_LOW_BITS
+        high_sum, low_sum = high @ self._constants.mel, low @ self._constants.mel
         carry = np.floor(low_sum * 2.0**-_LOW_BITS)
         high_sum += carry
         low_sum -= carry * 2.0**_LOW_BITS  # < 2**23
         low_sum *= high_sum < 2.0**30  # at or above, the leading 24 bits are all in high_sum and the rest is truncated
-        high_sum *= 2.0**_LOW_BITS
-        high_sum += low_sum
-        return high_sum
+        np.add(high_sum * 2.0**_LOW_BITS, low_sum, out=energy)
 
-    def _log(self, energy: Work, exponent: NDArray[np.int64]) -> NDArray[np.int64]:
-        """log2 of [n, 40] energies, less the block exponent and the floor: [n, 40] Q16, never negative."""
-        bits = energy.view(np.int64)  # IEEE 754: 11 bits of exponent, biased by 1023, 52 of mantissa; zero gives -1023
-        index = (bits >> 44) & 0xFF
-        rest = (bits >> 29) & 0x7FFF  # 15 bits below the index: 23 bits of mantissa in all, truncated
-        out = self._log2_step[index]
-        out *= rest
-        out += 1 << 14
-        out >>= 15
-        out += self._log2[index]  # Q16
-        out += ((bits >> 52) - 1023) << LOG_BITS
-        out -= (exponent * (2 << LOG_BITS) + LOG_FLOOR)[:, None]
-        return np.maximum(out, 0, out=out)
+    def _log(self, exponent: NDArray[np.int32], out: Frames) -> None:
+        """log2 of the energies, less the block exponent and the floor, never negative.
+
+        An IEEE 754 number without its last 29 bits is the integer v = (exponent << 23) + (i << 15) + rest, and so
+
+            (exponent << 16) + table[i] + (step[i] * rest + 2**14 >> 15)
+            = (v << 8) + (table[i] - (i << 8) << 15) + 2**14 + (step[i] - 2**8) * rest >> 15
+
+        An energy of zero has the exponent -1023: far below the floor.
+        """
+        v, index, rest, total = self._leading, self._index, self._rest, self._sum
+        np.right_shift(self._energy.view(np.int64), _DROPPED_BITS, out=v)
+        np.right_shift(v, 15, out=index)
+        np.bitwise_and(index, 0xFF, out=index)
+        np.bitwise_and(v, 0x7FFF, out=rest)
+        self._constants.log2_step.take(index, out=total, mode="clip")
+        np.multiply(total, rest, out=total)
+        self._constants.log2.take(index, out=rest, mode="clip")
+        np.add(total, rest, out=total)
+        np.left_shift(v, 8, out=v)
+        np.add(total, v, out=total)
+        np.right_shift(total, 15, out=total)  # Q16
+        np.subtract(total, self._constants.floors.take(exponent)[:, None], out=total)
+        np.maximum(total, 0, out=out, casting="unsafe")
 
 
-def _round(x: Work) -> None:
+def _round(x: Work) -> Work:
     """Round half up, in place."""
-    x += 0.5
-    np.floor(x, out=x)
+    np.add(x, _ROUND, out=x)
+    return np.floor(x, out=x)

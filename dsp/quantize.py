@@ -36,9 +36,8 @@ def to_int16(sound: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
         raise ValueError(f"sound is {sound.dtype}; it must be float")
     if not np.isfinite(sound).all():
         raise ValueError("sound has values that are not finite (NaN or infinity)")
-    x: NDArray[np.float64] = np.multiply(
-        sound, 32768.0, dtype=np.float64
-    )  # in float32, `+ 0.5` could round up to the next integer
+    # In float32, `+ 0.5` could round up to the next integer.
+    x: NDArray[np.float64] = np.multiply(sound, 32768.0, dtype=np.float64)
     x += 0.5
     np.floor(x, out=x)
     np.clip(x, -32768, 32767, out=x)

@@ -17,8 +17,8 @@ Pair = tuple[int, int]
 class Operator:
     """One step: `kind` is input, unsqueeze, conv, add, cut, pool, flatten or linear; inputs name other operators.
 
-    weight, bias: of conv [out, in / groups, height, width] and linear [out, in]; stride, padding, kernel: (height, time);
-    axis: where unsqueeze puts its axis; cut: columns taken off both ends.
+    weight, bias: of conv [out, in / groups, height, width] and linear [out, in]; stride, padding, kernel: (height,
+    time); axis: where unsqueeze puts its axis; cut: columns taken off both ends.
     """
 
     kind: str

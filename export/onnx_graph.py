@@ -23,7 +23,7 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.short: dict[str, str] = {}  # operator -> its int8 tensor; names count towards the size of the file
-        # Where one axis is 1 throughout, it is left out: onnxruntime is many times faster at one-dimensional convolutions.
+        # Where one axis is 1 throughout, it is left out: onnxruntime is faster at one-dimensional convolutions.
         self.flat = all(o.axis in (0, 2) and o.kernel[0] == 1 for o in network.operators)
         self._count = 0
 

@@ -25,7 +25,9 @@ class QuantizedNetwork(nn.Module):
     def __init__(self, operators: list[Operator], input_scale: float) -> None:
         super().__init__()
         self.operators = operators
-        self.weights = nn.ParameterDict({o.name: nn.Parameter(o.weight.clone()) for o in operators if o.weight is not None})
+        self.weights = nn.ParameterDict(
+            {o.name: nn.Parameter(o.weight.clone()) for o in operators if o.weight is not None}
+        )
         self.biases = nn.ParameterDict({o.name: nn.Parameter(o.bias.clone()) for o in operators if o.bias is not None})
         self.scales: dict[str, tuple[float, int]] = {"": (input_scale, 0)}  # by operator: scale, zero point
         self.quantize = True
@@ -45,7 +47,7 @@ class QuantizedNetwork(nn.Module):
 
     def weight_scale(self, name: str) -> Tensor:
         """[out] float32 steps of the weights of `name`."""
-        weight = self.weights[name].detach()
+        weight: Tensor = self.weights[name].detach()
         return weight.abs().flatten(1).amax(1).clamp(min=1e-8) / WEIGHT_LIMIT
 
     @torch.no_grad()
@@ -72,12 +74,13 @@ class QuantizedNetwork(nn.Module):
     def codes(self, x: Tensor) -> Tensor:
         """-> [batch, labels] int8 logit codes."""
         scale, zero = self.scales[self.operators[-1].name]
-        return (self(x) / scale + zero).round().clamp(LOW, HIGH).to(torch.int8)
+        logits: Tensor = self(x)
+        return (logits / scale + zero).round().clamp(LOW, HIGH).to(torch.int8)
 
     def _run(self, x: Tensor) -> dict[str, Tensor]:
         values: dict[str, Tensor] = {}
         for operator in self.operators:
-            value = self._apply(operator, [values[name] for name in operator.inputs] or [x])
+            value = self._compute(operator, [values[name] for name in operator.inputs] or [x])
             if operator.relu:
                 value = F.relu(value)
             if self.quantize and operator.kind in QUANTIZED:
@@ -86,7 +89,7 @@ class QuantizedNetwork(nn.Module):
             values[operator.name] = value
         return values
 
-    def _apply(self, operator: Operator, inputs: list[Tensor]) -> Tensor:
+    def _compute(self, operator: Operator, inputs: list[Tensor]) -> Tensor:
         x = inputs[0]
         if operator.kind == "conv":
             weight, bias = self._weight_and_bias(operator)

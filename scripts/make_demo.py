@@ -28,48 +28,20 @@ from tinyhark.dsp.word_bounds import word_bounds
 from tinyhark.training.synthesis import HELD_OUT_VOICES
 from tinyhark.training.synthesis.kokoro import Kokoro
 from tinyhark.training.synthesis.ogg import write_opus
-from tinyhark.training.synthesis.scenery import NOISES, room_response
+from tinyhark.training.synthesis.scenery import NOISES, convolve, room_response
 from tinyhark.training.synthesis.takes import Engine, Take
 
 Sound = NDArray[np.float64]
 Rng = np.random.Generator
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+# fmt: off
 WORDS = (
-    "seven",
-    "garden",
-    "window",
-    "yellow",
-    "paper",
-    "morning",
-    "elephant",
-    "button",
-    "carpet",
-    "lantern",
-    "pepper",
-    "doctor",
-    "winter",
-    "sugar",
-    "camera",
-    "silver",
-    "bicycle",
-    "mountain",
-    "river",
-    "table",
-    "forward",
-    "visual",
-    "happy",
-    "marvin",
-    "zero",
-    "breakfast",
-    "library",
-    "dolphin",
-    "violin",
-    "pocket",
-    "thunder",
-    "castle",
-    "ticket",
+    "seven", "garden", "window", "yellow", "paper", "morning", "elephant", "button", "carpet", "lantern", "pepper",
+    "doctor", "winter", "sugar", "camera", "silver", "bicycle", "mountain", "river", "table", "forward", "visual",
+    "happy", "marvin", "zero", "breakfast", "library", "dolphin", "violin", "pocket", "thunder", "castle", "ticket",
 )
+# fmt: on
 SENTENCES = (
     "The children were playing near the river.",
     "She bought three apples and a bottle of milk.",
@@ -217,7 +189,7 @@ def speech_track(rng: Rng, events: Iterable[Event], sections: Sequence[Section],
         sound = event.utterance.sound * 10 ** (event.level_db / 20)
         response = responses[sections[event.section].room]
         if response is not None:
-            sound = np.convolve(sound, response)
+            sound = convolve(sound, response)
         start = event.start_sample - event.utterance.start
         track[start : start + len(sound)] += sound[: samples - start]
     return track
@@ -240,7 +212,7 @@ def noise_track(rng: Rng, sections: Sequence[Section], ends: Sequence[int]) -> S
 
 
 def make(
-    seed: int, engine: Engine, cache: Path | None = None, progress: Callable[[float], None] = lambda share: None
+    seed: int, engine: Engine, cache: Path | None = None, progress: Callable[[float], None] = lambda _: None
 ) -> tuple[NDArray[np.int16], list[Event], list[Section]]:
     """The recording, int16 at 16 kHz, 60 to 80 s, what is said in it and its sections; the same for the same seed.
 

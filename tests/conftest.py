@@ -26,7 +26,7 @@ LABELS = ["_silence_", "_unknown_", "low", "high"]
 TONES_HZ = {"low": 440.0, "high": 2500.0, "other": 1100.0}
 OFFSET = np.zeros(N_MFCC, np.int64)
 MULTIPLIER = np.array([128] + [256] * (N_MFCC - 1))
-GAIN, KEYWORD_BIAS = 12.0, 6.0  # logits: a keyword beats silence when its tone fills a quarter of the window
+GAIN, WORD_BIAS = 12.0, 6.0  # logits: a word beats silence when its tone fills a quarter of the window
 SCALE = 0.125  # logit units a code
 
 
@@ -83,7 +83,7 @@ def fit() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     y = np.concatenate([np.eye(4)[[label]].repeat(len(frames_of(sound)) - 10, 0) for label, sound in sounds])
     x1 = np.concatenate([x, np.ones((len(x), 1))], 1)
     w = np.linalg.solve(x1.T @ x1 + 10.0 * np.eye(x1.shape[1]), x1.T @ y)
-    return w[:-1].T * GAIN, w[-1] * GAIN + np.array([0, 0, KEYWORD_BIAS, KEYWORD_BIAS])
+    return w[:-1].T * GAIN, w[-1] * GAIN + np.array([0, WORD_BIAS, WORD_BIAS, WORD_BIAS])
 
 
 def network() -> onnx.ModelProto:

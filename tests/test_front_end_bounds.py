@@ -106,6 +106,13 @@ def test_32_point_dft_is_at_most_2_26():
             assert np.floor(numerator * 2.0 ** -(TABLE_BITS + 3) + 0.5).max() <= 2**26
 
 
+def test_halves_of_the_32_point_dft_differ_by_the_sign_of_odd_terms_alone():
+    half = COLUMNS // 2
+    for table in tables.dft(COLUMNS, COLUMNS):
+        np.testing.assert_array_equal(table[half:, 0::2], table[:half, 0::2])
+        np.testing.assert_array_equal(table[half:, 1::2], -table[:half, 1::2])
+
+
 def test_power_is_exact():
     assert spectrum_magnitude().max() ** 2 + 2**5 < EXACT
     assert power() < 2**46 + 2**26
@@ -120,6 +127,13 @@ def test_mel_energy_is_below_2_62_and_its_halves_are_exact():
     high, low = power() >> 23, 2**23 - 1
     assert largest * high + (largest * low >> 23) < EXACT  # with the carry of the low half
     assert largest * low < EXACT
+
+
+def test_mel_energy_in_one_float64_sum_is_off_by_less_than_32_in_the_last_place():
+    """Each product and addition of values that are not negative errs by at most half the last place of the result."""
+    bins = int((tables.mel_weights() > 0).sum(axis=1).max())
+    assert bins <= 30
+    assert (bins + (bins - 1)) / 2 < 32
 
 
 def test_dc_has_no_mel_weight():

@@ -81,5 +81,5 @@ def test_more_hours_narrow_the_rate():
 
 @pytest.mark.parametrize(("events", "hours"), [(-1, 1.0), (0, 0.0), (3, -2.0), (3, math.nan), (3, math.inf)])
 def test_poisson_refuses_impossible_counts(events, hours):
-    with pytest.raises(ValueError, match="events|hours"):
+    with pytest.raises(ValueError, match=r"events|hours"):
         poisson_rate(events, hours)

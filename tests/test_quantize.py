@@ -32,8 +32,8 @@ def test_golden_vectors_saturate_at_both_ends():
 
 
 @given(
-    mfcc=st.integers(-(2**31), 2**31 - 1),
-    offset=st.integers(-(2**31), 2**31 - 1),
+    mfcc=st.integers(-(2**23), 2**23) | st.integers(-(2**31), 2**31 - 1),
+    offset=st.integers(-(2**22), 2**22) | st.integers(-(2**31), 2**31 - 1),
     multiplier=st.integers(-(2**15), 2**15 - 1),
 )
 @repeatable
@@ -41,6 +41,13 @@ def test_features_are_rounded_half_up_then_clipped(mfcc, offset, multiplier):
     exact = floor(Fraction((mfcc - offset) * multiplier, 2**24) + Fraction(1, 2))
     code = quantize(np.array([mfcc], np.int32), np.array([offset], np.int32), np.array([multiplier], np.int16))
     assert code[0] == min(max(exact, -128), 127)
+
+
+def test_halves_are_rounded_up():
+    halves = np.array([[1], [-1], [3], [-3], [5]], np.int32) << 15  # with a multiplier of 256: 0.5, -0.5, 1.5, ...
+    codes = quantize(halves, np.zeros(1, np.int32), np.array([256], np.int16))
+    assert codes.ravel().tolist() == [1, 0, 2, -1, 3]
+    assert quantize(halves - 1, np.zeros(1, np.int32), np.array([256], np.int16)).ravel().tolist() == [0, -1, 1, -2, 2]
 
 
 def test_large_features_saturate_instead_of_wrapping():

@@ -89,7 +89,7 @@ def test_random_chunks_and_lengths(model: Model, sound: Sound, seed: int, length
 
 def test_a_word_at_the_very_end_is_heard_by_finish(model: Model, say: Callable[..., Sound]) -> None:
     spotter = Spotter(model)
-    sound = say(1.0, "low")[: -round(0.12 * 16000)]
+    sound = say(1.0, "low")[: -round(0.06 * 16000)]
     assert words(spotter.feed(sound)) == []
     assert words(spotter.finish()) == ["low"]
 

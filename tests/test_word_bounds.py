@@ -8,7 +8,7 @@ from tinyhark.dsp.word_bounds import word_bounds
 
 
 def frames(levels_db: list[float]) -> np.ndarray:
-    """[frames, 40] log-mel Q16 whose band sums have these levels, all in band 7 (the others hold the floor, energy 1)."""
+    """[frames, 40] log-mel Q16 with these levels in band 7; the other bands hold the floor, energy 1."""
     log_mel = np.zeros((len(levels_db), 40), np.int32)
     log_mel[:, 7] = np.round(np.array(levels_db) / (10 * np.log10(2)) * 65536)
     return log_mel

@@ -1,4 +1,4 @@
-"""What goes into each window of a batch: classes, clips, positions, levels. Numbers only; `mixing` makes the sound of it."""
+"""What goes into each window of a batch: classes, clips, positions, levels; `mixing` makes the features of it."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ Floats = NDArray[np.float64]
 
 SILENCE, UNKNOWN = 0, 1  # labels; the keywords follow
 DB_PER_LOG2 = 10 * np.log10(2)
-# Level (log2 of the band sum over the floor of 2**8) of a sound whose RMS is full scale, 2**15: by Parseval the 257 bins
-# of 512 points hold 256 * 512 times its power, of which the window leaves 3/8.
+# Level (log2 of the band sum over the floor of 2**8) of a sound whose RMS is full scale, 2**15: by Parseval the 257
+# bins of 512 points hold 256 * 512 times its power, of which the window leaves 3/8.
 FULL_SCALE_LEVEL = 2 * 15 + np.log2(256 * 512 * 3 / 8) - 8
 
 
@@ -96,8 +96,10 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     return Draw(label, word, before, after, noise, _between(rng, augment.pitch, count), fill, gain, masks)
 
 
-def _positions(rng: np.random.Generator, augment: AugmentationSpec, first: Floats, length: Floats, frames: int) -> Floats:
-    """Where words begin: near where the clip has them, or anywhere that leaves them whole (long ones: that fills the window)."""
+def _positions(
+    rng: np.random.Generator, augment: AugmentationSpec, first: Floats, length: Floats, frames: int
+) -> Floats:
+    """Where words begin: near where the clip has them, or anywhere that leaves them whole (or the window full)."""
     count = len(first)
     natural = first + rng.integers(-augment.position_frames, augment.position_frames + 1, count)
     free = rng.random(count) * (frames - length)

@@ -23,8 +23,8 @@ from .store import Clip, LogMelQ8, to_q8
 class FeatureOptions:
     """How recordings become clips.
 
-    segment_samples: cut recordings into pieces of this length; part: the share of each recording that is taken, (from, to)
-    in 0..1; copies: 0 for the recordings as they are, else so many degraded copies of each (rooms, overdrive), seeded.
+    segment_samples: cut recordings into pieces of this length; part: the share of each recording that is taken, (from,
+    to) in 0..1; copies: 0 for the recordings as they are, else so many degraded copies of each, seeded.
     """
 
     origin: str
@@ -101,7 +101,7 @@ def make_clips(
     advance: Callable[[], None],
     refuse: Callable[[str], None],
 ) -> Iterator[tuple[Clip, LogMelQ8]]:
-    """Clips of all recordings in their order; `advance` is called after each, `refuse` with one line for each unusable one."""
+    """Clips of all recordings in order; `advance` is called after each, `refuse` with a line for each unusable one."""
     work = partial(_clips, options=options)
     with ProcessPoolExecutor(jobs) as pool:
         for result in pool.map(work, recordings, chunksize=16):

@@ -121,14 +121,21 @@ def _tensor(values: NDArray[np.generic]) -> Tensor:
 
 
 def _take(placed: Placed, some: NDArray[np.int64]) -> Placed:
-    parts = (placed.ids, placed.anchor, placed.at, placed.rate, placed.gain, placed.heard)
-    return Placed(*(part[some] for part in parts), rest=placed.rest)  # type: ignore[arg-type]
+    return Placed(
+        placed.ids[some],
+        placed.anchor[some],
+        placed.at[some],
+        placed.rate[some],
+        placed.gain[some],
+        placed.heard[some],
+        placed.rest,
+    )
 
 
 def _filled(
     source: Tensor, heard: Tensor, first: Tensor, last: Tensor, frames: Tensor, fill: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Give frames beyond the clip a frame of its longer quiet end, scattered without a random number, where `fill` is true."""
+    """Where `fill` is true, give frames beyond the clip frames of its longer quiet end, scattered without chance."""
     tail = frames - 1 - last
     use_tail = tail > first
     quiet_first = torch.where(use_tail, last + 1, 0)[:, None].float()

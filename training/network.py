@@ -1,6 +1,6 @@
-"""The DS-CNN family: a strided stem, then residual blocks of a depthwise and a pointwise convolution (Zhang 2017, Sandler 2018).
+"""The DS-CNN family: a strided stem, then residual blocks of a depthwise and a pointwise convolution (Zhang 2017).
 
-Convolutions are two-dimensional with channels last, also where one axis is 1: on a CPU that trains twice as fast as Conv1d.
+Convolutions are two-dimensional, channels last, also where one axis is 1: a CPU trains them twice as fast as Conv1d.
 """
 
 import torch
@@ -30,7 +30,8 @@ class Block(nn.Module):
         y = self.norm2(self.pointwise(self.relu1(self.norm1(self.depthwise(x)))))
         if self.cut:
             x = x[..., self.cut : -self.cut]
-        return self.relu2(x + y)
+        out: Tensor = self.relu2(x + y)
+        return out
 
 
 class DSCNN(nn.Module):

@@ -28,7 +28,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Pool:
-    """log_mel: [frames, 40] int16 Q8; the arrays: one entry a clip, in frames; level: log2 of the word's mean band sum."""
+    """log_mel: [frames, 40] int16 Q8; the arrays: one entry a clip, in frames; level: log2 of its mean band sum."""
 
     log_mel: LogMelQ8
     start: Index
@@ -44,7 +44,7 @@ class Pool:
 
 
 def build_pool(recipe: Recipe, stores: Path) -> Pool:
-    """Gather the recipe's stores from the folder `stores`; raises HarkError for what they lack or may not be used for."""
+    """Gather the recipe's stores from the folder `stores`; raises HarkError for what is missing or not allowed."""
     blocks: list[LogMelQ8] = []
     clips: list[Clip] = []
     uses: list[str] = []
@@ -104,7 +104,9 @@ def _check_licence(recipe: Recipe, store: Store) -> None:
 
 
 def _usable(recipe: Recipe, clip: Clip) -> bool:
-    return clip.split == "train" and clip.label not in recipe.ignore_labels and clip.speaker not in recipe.exclude_speakers
+    return (
+        clip.split == "train" and clip.label not in recipe.ignore_labels and clip.speaker not in recipe.exclude_speakers
+    )
 
 
 def _words(log_mel: LogMelQ8, start: Index, frames: Index) -> tuple[Index, Index, NDArray[np.float64]]:
@@ -121,8 +123,8 @@ def _label_balance(labels: NDArray[np.str_], weight: NDArray[np.float64], power:
     """Probabilities by which a label of n clips is drawn in proportion to n ** power."""
     names, inverse = np.unique(labels, return_inverse=True)
     total = np.bincount(inverse, weight, minlength=len(names))
-    p: NDArray[np.float64] = weight * total[inverse] ** (power - 1)
-    return p / p.sum()
+    p = np.asarray(weight * total[inverse] ** (power - 1), np.float64)
+    return np.asarray(p / p.sum())
 
 
 def _by_length(ids: Index, frames: Index, weight: NDArray[np.float64], recipe: str, use: str) -> Group:

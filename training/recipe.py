@@ -14,24 +14,21 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Range = tuple[float, float]
 
 
-class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all tables of a recipe share."""
-
-
-class StoreSpec(Spec):
+class StoreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One store and what its clips are for.
 
-    use: words (a clip's label is a keyword, or it is unknown), speech (connected speech: unknown, and neighbours of words),
-    noise (mixed in, and silence). weight: how much more often than its number of clips says its clips are drawn.
+    use: words (a clip's label is a keyword, or it is unknown), speech (connected speech: unknown, and neighbours of
+    words), noise (mixed in, and silence). weight: how much more often its clips are drawn than their number says.
+    credit: of its origin, for the model file.
     """
 
     path: str
     use: Literal["words", "speech", "noise"]
     weight: Positive = 1.0
-    off_limits: tuple[str, ...] = ()
+    credit: str = ""
 
 
-class NetworkSpec(Spec):
+class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The shape of the DS-CNN; kind 1d has the coefficients as channels, 2d as a second axis."""
 
     kind: Literal["1d", "2d"] = "1d"
@@ -42,8 +39,8 @@ class NetworkSpec(Spec):
     padded: bool = True
 
 
-class ClassesSpec(Spec):
-    """How often each class is drawn (shares of a batch; the keywords share the rest evenly) and of what unknown consists."""
+class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often each class is drawn (shares; the keywords have the rest, evenly), and of what unknown consists."""
 
     unknown: Share = 0.25
     silence: Share = 0.06
@@ -52,7 +49,7 @@ class ClassesSpec(Spec):
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
 
-class AugmentationSpec(Spec):
+class AugmentationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ranges that are drawn from, evenly; *_share: how often something happens at all."""
 
     rate: Range = (0.85, 1.18)
@@ -70,7 +67,7 @@ class AugmentationSpec(Spec):
     mask_bands: int = 6
 
 
-class TrainingSpec(Spec):
+class TrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The optimiser's diet."""
 
     steps: Annotated[int, Meta(gt=0)]
@@ -84,7 +81,7 @@ class TrainingSpec(Spec):
     validate_steps: int = 500
 
 
-class QuantizationSpec(Spec):
+class QuantizationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Post-training calibration, then `steps` of fine-tuning with the rounding of int8 in the loop (0: none)."""
 
     calibration_batches: int = 8
@@ -92,7 +89,7 @@ class QuantizationSpec(Spec):
     learning_rate: Positive = 0.0004
 
 
-class DetectionSpec(Spec):
+class DetectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Decision parameters that go into the model file."""
 
     stride_frames: int = 4
@@ -104,7 +101,7 @@ class DetectionSpec(Spec):
     exclusion_ms: float = 250
 
 
-class Recipe(Spec):
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All of it."""
 
     name: str

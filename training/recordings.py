@@ -33,7 +33,7 @@ class Recording:
 def find_recordings(
     folder: Path, label: str | None, speaker_pattern: str | None, split: str, splits: dict[str, str]
 ) -> list[Recording]:
-    """Every sound file below `folder`; its label is `label` or its folder's name, its speaker what the pattern's group finds."""
+    """Every sound file below `folder`; label: `label` or its folder's name, speaker: what the pattern's group finds."""
     if not folder.is_dir():
         raise HarkError(f"{folder}: no such folder of recordings")
     pattern = re.compile(speaker_pattern) if speaker_pattern else None
@@ -50,7 +50,7 @@ def find_recordings(
 
 
 def read_labels(table: Path, folder: Path, label: str | None, split: str) -> list[Recording]:
-    """Recordings listed in a CSV with the columns recording, and optionally file, label, speaker, split, first_sample, samples.
+    """Recordings of a CSV with a column recording and, optionally, file, label, speaker, split, first_sample, samples.
 
     Without a column `file`, a table X.csv with first_sample describes pieces of X.opus, X.flac or X.wav beside it.
     """
@@ -60,7 +60,9 @@ def read_labels(table: Path, folder: Path, label: str | None, split: str) -> lis
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
                 name = row["recording"]
-                source = folder / row["file"] if row.get("file") else whole if row.get("first_sample") else folder / name
+                source = (
+                    folder / row["file"] if row.get("file") else whole if row.get("first_sample") else folder / name
+                )
                 if source is None:
                     raise KeyError("file")
                 found.append(

@@ -15,7 +15,7 @@ FULL_SCALE = 32767.0
 
 
 def load_rooms(folder: Path) -> list[NDArray[np.float64]]:
-    """Impulse responses below `folder`, each [n] float64 from its peak on, scaled to unit energy, two seconds at most."""
+    """Impulse responses below `folder`: [n] float64 from the peak on, of unit energy, two seconds at most."""
     rooms = []
     for recording in find_recordings(folder, None, None, "", {}):
         response = read_sound(recording).astype(np.float64)

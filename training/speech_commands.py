@@ -88,3 +88,4 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         shutil.copy2(source, part)
     part.replace(target)
+    part.unlink(missing_ok=True)  # a rename onto another link to the same file does nothing

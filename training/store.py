@@ -1,15 +1,15 @@
 """A store: a folder of log-mel features made once from recordings, from which everything is trained.
 
-    store.json     digest of the front end, hop, the command that made it
-    clips.csv      a line a clip: label, speaker, origin, licence, split, recording, first frame, frames
-    log_mel.npy    [frames, 40] int16, log2 units, Q8, the clips one after another
+store.json     digest of the front end, hop, the command that made it
+clips.csv      a line a clip: label, speaker, origin, licence, split, recording, first frame, frames
+log_mel.npy    [frames, 40] int16, log2 units, Q8, the clips one after another
 """
 
 import csv
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,16 +59,29 @@ class Store:
         except (OSError, ValueError) as error:
             raise HarkError(f"{path}: no store of features ({error}); make one with: hark features") from error
         if head.get("front_end") != DIGEST:
-            raise HarkError(f"{path}: made by another front end ({head.get('front_end')}); make it again: hark features")
-        try:
-            clips = tuple(
-                Clip(**{f.name: int(row[f.name]) if f.type is int else row[f.name] for f in fields(Clip)}) for row in rows
+            raise HarkError(
+                f"{path}: made by another front end ({head.get('front_end')}); make it again: hark features"
             )
+        try:
+            clips = tuple(_clip(row) for row in rows)
         except (KeyError, ValueError) as error:
             raise HarkError(f"{path}/clips.csv: a line lacks or garbles {error}; make the store again") from error
         if sum(clip.frames for clip in clips) != len(log_mel):
             raise HarkError(f"{path}: clips.csv and log_mel.npy differ in frames; make the store again")
         return cls(path, clips, log_mel)
+
+
+def _clip(row: dict[str, str]) -> Clip:
+    return Clip(
+        row["label"],
+        row["speaker"],
+        row["origin"],
+        row["licence"],
+        row["split"],
+        row["recording"],
+        int(row["first_frame"]),
+        int(row["frames"]),
+    )
 
 
 def to_q8(log_mel: Frames) -> LogMelQ8:
@@ -86,7 +99,7 @@ def write_store(path: Path, clips: Iterable[tuple[Clip, LogMelQ8]], command: str
     blocks: list[LogMelQ8] = []
     position = 0
     for clip, log_mel in clips:
-        rows.append(Clip(**{**asdict(clip), "first_frame": position, "frames": len(log_mel)}))
+        rows.append(replace(clip, first_frame=position, frames=len(log_mel)))
         blocks.append(log_mel)
         position += len(log_mel)
     if not rows:

@@ -27,7 +27,7 @@ CHECKPOINT = "checkpoint.pt"
 class Trained:
     """A float network (in evaluation mode), and the normalisation it was trained with."""
 
-    network: nn.Module
+    network: DSCNN
     normalisation: Normalisation
     validation: Validation
     mixer: Mixer
@@ -77,7 +77,12 @@ def make_optimiser(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimi
 
 
 def train_network(
-    recipe: Recipe, mixer: Mixer, stores: Path, run: Path, process: Process, report: Callable[[int, dict[str, float]], None]
+    recipe: Recipe,
+    mixer: Mixer,
+    stores: Path,
+    run: Path,
+    process: Process,
+    report: Callable[[int, dict[str, float]], None],
 ) -> Trained:
     """Train from the last checkpoint in `run`, or from the start; `report` gets (steps done, metrics) now and then.
 
@@ -85,8 +90,7 @@ def train_network(
     """
     spec = recipe.training
     torch.manual_seed(recipe.seed)
-    network = DSCNN(recipe.network, recipe.n_mfcc, recipe.window_frames, len(recipe.labels))
-    network = network.to(process.device, memory_format=torch.channels_last)
+    network = new_network(recipe, process.device)
     optimiser = make_optimiser(network, spec)
     average = Average(network, spec.ema)
     saved = checkpoint.load(run / CHECKPOINT, recipe.digest)
@@ -94,9 +98,7 @@ def train_network(
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
         average.state = {k: v.to(process.device) for k, v in saved["average"].items()}
-        normalisation = Normalisation(
-            np.array(saved["offset"], np.int32), np.array(saved["multiplier"], np.int16)
-        )
+        normalisation = Normalisation(np.array(saved["offset"], np.int32), np.array(saved["multiplier"], np.int16))
         mixer.use(normalisation)
     else:
         normalisation = mixer.normalise()
@@ -127,11 +129,20 @@ def train_network(
     return Trained(averaged(recipe, average, process.device), normalisation, validation, mixer)
 
 
-def averaged(recipe: Recipe, average: Average, device: torch.device) -> nn.Module:
+def new_network(recipe: Recipe, device: torch.device) -> DSCNN:
+    """The recipe's network with fresh weights, channels last: twice as fast on a CPU."""
+    network = DSCNN(recipe.network, recipe.n_mfcc, recipe.window_frames, len(recipe.labels)).to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
+def averaged(recipe: Recipe, average: Average, device: torch.device) -> DSCNN:
     """The network of the averaged weights, in evaluation mode."""
-    network = DSCNN(recipe.network, recipe.n_mfcc, recipe.window_frames, len(recipe.labels))
+    network = new_network(recipe, device)
     network.load_state_dict(average.state)
-    return network.to(device, memory_format=torch.channels_last).eval()
+    return network.eval()
 
 
 def _log(run: Path, process: Process, metrics: dict[str, Any]) -> None:

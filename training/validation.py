@@ -56,7 +56,7 @@ def judge(network: nn.Module, validation: Validation) -> dict[str, float]:
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device
-    winners = torch.cat([network(x.to(device)).argmax(1).cpu() for x in validation.features.split(256)])
+    winners = torch.cat([network(x.to(device)).argmax(1).cpu() for x in torch.split(validation.features, 256)])
     network.train(was_training)
     right = winners == validation.labels
     keyword = validation.labels > UNKNOWN

@@ -1,8 +1,8 @@
 """Sound files of any format, rate and channel count as a stream of 16 kHz mono int16 blocks."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ SUFFIXES = frozenset(
 )
 
 
-def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES) -> Iterator[Samples]:
+def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES) -> Generator[Samples, None, None]:
     """Yield a file's sound as [n] int16 at 16 kHz, channels averaged, in blocks of about `block_samples`.
 
     Memory does not grow with the file. Raises AudioError, one line: before the first block where nothing can be read,
@@ -54,12 +54,13 @@ def read_sound(path: str | os.PathLike[str], limit_samples: int | None = None) -
     """A file's sound as one [n] int16 at 16 kHz, at most `limit_samples` of it; AudioError like `read_blocks`."""
     blocks: list[Samples] = []
     count = 0
-    for block in read_blocks(path):
-        blocks.append(block)
-        count += len(block)
-        if limit_samples is not None and count >= limit_samples:
-            break
-    return np.concatenate(blocks)[:limit_samples]
+    with closing(read_blocks(path)) as source:
+        for block in source:
+            blocks.append(block)
+            count += len(block)
+            if limit_samples is not None and count >= limit_samples:
+                break
+    return np.concatenate(blocks)[:limit_samples] if blocks else np.zeros(0, np.int16)
 
 
 def duration_s(path: str | os.PathLike[str]) -> float:

@@ -1,5 +1,6 @@
 """`hark eval`: how well a model hears."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from ..cli import LazyGroup
 from .options import model_option
 
 
-@click.group(cls=LazyGroup, table={}, prefix="eval.")
+@click.group("eval", cls=LazyGroup, table={}, prefix="eval.")
 def evaluate() -> None:
     """Measure how well a model hears."""
 
@@ -22,8 +23,7 @@ def evaluate() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what --balance draws.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write confusion.png there.")
-@click.pass_context
-def clips(ctx: click.Context, folder: Path, model: str, as_json: bool, report: Path | None, **draw: Any) -> None:
+def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: Any) -> None:
     """Classify the clips DIR/<label>/*.
 
     A clip is zero-padded at its end or cut to the model's window. Folders whose name is no label of the model are other
@@ -43,6 +43,8 @@ def clips(ctx: click.Context, folder: Path, model: str, as_json: bool, report: P
         confusion, problems = evaluate_clips(loaded, folder, balance, advance)
     for problem in problems:
         click.echo(f"hark: {problem}", err=True)
+    if not confusion.total:
+        sys.exit(2)
     if report:
         save_picture(confusion, report / "confusion.png")
     if as_json:
@@ -50,4 +52,4 @@ def clips(ctx: click.Context, folder: Path, model: str, as_json: bool, report: P
     else:
         render(confusion, loaded.name)
     if problems:
-        ctx.exit(2)
+        sys.exit(2)

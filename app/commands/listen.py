@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tinyhark.dsp.tables import SAMPLE_RATE_HZ
+
 from .options import make_spotter, spotter_options
 
 if TYPE_CHECKING:
     from ..audio.microphone import Microphone
     from ..detection import Detection
     from ..live import Tracer, Watcher
+    from ..spotter import Spotter
 
 
 @click.command()
@@ -24,18 +27,21 @@ def listen(device: str | None, as_json: bool, **options: Any) -> None:
 
     On a terminal, shows level, scores and events as they come; elsewhere, or with --json, one line for each event.
     """
-    from ..audio.microphone import Microphone
     from ..audio.portaudio import load_portaudio
-    from ..watchers import Lines, can_show_live, live_terminal
 
     spotter = make_spotter(**options)
-    with Microphone(load_portaudio(), device) as microphone:
-        start = datetime.now().astimezone()
+    listen_with(load_portaudio(), device, spotter, as_json=as_json)
+
+
+def listen_with(portaudio: Any, device: str | None, spotter: "Spotter", *, as_json: bool) -> None:
+    """Open the microphone and show what is heard, as standard output allows; portaudio: the module sounddevice."""
+    from ..audio.microphone import Microphone
+    from ..watchers import Lines, can_show_live, live_terminal
+
+    with Microphone(portaudio, device) as microphone:
         watcher: Watcher
         if can_show_live(sys.stdout) and not as_json:
-            watcher = live_terminal(
-                spotter, microphone.name, time_label=lambda sample: f"{start + timedelta(seconds=sample / 16_000):%X}"
-            )
+            watcher = live_terminal(spotter, microphone.name, time_label=_TimeOfDay())
         else:
             click.echo(f"listening to {microphone.name} at {microphone.rate_hz} Hz; Ctrl-C stops", err=True)
             watcher = Lines(click.echo, json_line if as_json else plain_line)
@@ -61,6 +67,16 @@ def listen_to(spotter: "Tracer", microphone: "Microphone", watcher: "Watcher") -
     return summary
 
 
+class _TimeOfDay:
+    """A sample index as the time of day, from the moment this was made."""
+
+    def __init__(self) -> None:
+        self._start = datetime.now()
+
+    def __call__(self, sample: int) -> str:
+        return f"{self._start + timedelta(seconds=sample / SAMPLE_RATE_HZ):%H:%M:%S}"
+
+
 def json_line(detection: "Detection") -> str:
     """A detection as one line of JSON, with the time of day."""
     return detection.to_json(wall_time=datetime.now().astimezone().isoformat(timespec="milliseconds"))
@@ -68,4 +84,4 @@ def json_line(detection: "Detection") -> str:
 
 def plain_line(detection: "Detection") -> str:
     """A detection as one line to read, with the time of day."""
-    return f"{datetime.now():%X}  {detection.keyword:<12} {detection.score:.2f}"
+    return f"{datetime.now():%H:%M:%S}  {detection.keyword:<12} {detection.score:.2f}"

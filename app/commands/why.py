@@ -15,8 +15,7 @@ AROUND_S = 2.5  # shown on both sides of --at
 @click.argument("file")
 @click.option("--at", "at_s", type=click.FloatRange(0), metavar="SECONDS", help="Explain this moment alone.")
 @spotter_options
-@click.pass_context
-def why(ctx: click.Context, file: str, at_s: float | None, **options: Any) -> None:
+def why(file: str, at_s: float | None, **options: Any) -> None:
     """Show the scores over time, and why a keyword fired or did not.
 
     Without --at every detection is explained, and every near miss: a peak of a score above half its threshold.
@@ -61,4 +60,4 @@ def why(ctx: click.Context, file: str, at_s: float | None, **options: Any) -> No
             click.echo(f"{history.end_samples[index] / SAMPLE_RATE_HZ:8.2f} s  {keyword} {text}")
     if failure:
         click.echo(f"hark: {failure}", err=True)
-        ctx.exit(2)
+        sys.exit(2)

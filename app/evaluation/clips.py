@@ -23,7 +23,7 @@ GAIN_DB = (-30.0, 0.0)  # of the silence that is cut from recordings
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Other words and silence, each a tenth of the keyword clips: drawn by `seed`, silence out of the folder `noise`."""
+    """Other words and silence, each a tenth of the keyword clips, drawn by `seed`; silence is cut from `noise`."""
 
     noise: Path
     seed: int
@@ -34,7 +34,7 @@ def evaluate_clips(
 ) -> tuple[Confusion, list[str]]:
     """Classify DIR/<label>/*; -> what was taken for what, and a line for each clip that could not be read.
 
-    advance: called with 1 after each clip. Raises HarkError where there are no clips, or none that the model can judge.
+    advance: called with 1 after each clip. HarkError where there are no clips, or a label the model cannot judge.
     """
     by_label = _clips(model, folder)
     if balance:
@@ -59,7 +59,7 @@ def evaluate_clips(
             _judge(model, confusion, SILENCE, cut)
             advance(1)
     if not confusion.total:
-        raise HarkError(f"{folder}: no clip could be classified")
+        problems.append(f"{folder}: no clip could be classified")
     return confusion, problems
 
 

@@ -52,9 +52,8 @@ def to_json(confusion: Confusion, model: str) -> str:
     for index, label in enumerate(confusion.labels):
         right, clips = int(confusion.counts[index, index]), int(confusion.counts[index].sum())
         recall = right / clips if clips else None
-        rows.append(
-            {"label": label, "clips": clips, "right": right, "recall": recall, "interval": wilson(right, clips)}
-        )
+        row = {"label": label, "clips": clips, "right": right, "recall": recall, "interval": wilson(right, clips)}
+        rows.append(row)
     false, others = confusion.false_keywords()
     fields = {
         "model": model,

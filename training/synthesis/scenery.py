@@ -1,6 +1,7 @@
 """Sounds around the speech, made from random numbers alone: five kinds of noise and the responses of rooms."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +71,8 @@ def _murmur(rng: Rng, samples: int) -> Sound:
     start = -int(rng.integers(0, SAMPLE_RATE_HZ // 4))
     while start < samples:
         length = int(rng.uniform(0.12, 0.35) * SAMPLE_RATE_HZ)
-        first_hz, second_hz = rng.uniform(250, 800), rng.uniform(900, 2500)
-        syllable = shaped_noise(rng, length, lambda hz, a=first_hz, b=second_hz: _bump(hz, a) + 0.5 * _bump(hz, b))  # type: ignore[misc]
+        resonances = partial(_resonances, first_hz=rng.uniform(250, 800), second_hz=rng.uniform(900, 2500))
+        syllable = shaped_noise(rng, length, resonances)
         syllable *= np.sin(np.pi * np.arange(length) / length) * rng.uniform(0.3, 1.0)
         begin, end = max(0, start), min(samples, start + length)
         if end > begin:
@@ -99,8 +100,16 @@ def room_response(rng: Rng, rt60_s: float, direct_to_reverberant_db: float) -> S
     return response
 
 
-def _bump(hz: Sound, center_hz: float) -> Sound:
-    return np.asarray(np.exp(-(((hz - center_hz) / (0.2 * center_hz)) ** 2)))
+def convolve(sound: Sound, response: Sound) -> Sound:
+    """[n] * [m] -> [n + m - 1], by FFT."""
+    samples = len(sound) + len(response) - 1
+    points = 1 << (samples - 1).bit_length()
+    return np.fft.irfft(np.fft.rfft(sound, points) * np.fft.rfft(response, points), points)[:samples]
+
+
+def _resonances(hz: Sound, first_hz: float, second_hz: float) -> Sound:
+    first, second = (np.exp(-(((hz - peak_hz) / (0.2 * peak_hz)) ** 2)) for peak_hz in (first_hz, second_hz))
+    return np.asarray(first + 0.5 * second)
 
 
 def _unit(sound: Sound) -> Sound:

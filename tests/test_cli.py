@@ -1,0 +1,140 @@
+"""The command `hark`: lazy commands, quick start, plugins of other floors, one line when something is missing."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import tinyhark.app
+from tinyhark.app import cli
+from tinyhark.app.cli import COMMANDS, LazyGroup, hark
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_version_and_help() -> None:
+    runner = CliRunner()
+    assert runner.invoke(hark, ["--version"]).stdout == f"hark {tinyhark.app.__version__}\n"
+    bare, asked = runner.invoke(hark, []), runner.invoke(hark, ["--help"])
+    assert bare.exit_code == asked.exit_code == 0
+    assert bare.stdout == asked.stdout
+    for name in COMMANDS:
+        assert f"  {name} " in asked.stdout
+
+
+def test_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tinyhark.app", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"hark {tinyhark.app.__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_its_help_is_the_table_s(name: str) -> None:
+    result = CliRunner().invoke(hark, [name, "--help"])
+    assert result.exit_code == 0
+    command = hark.get_command(click.Context(hark), name)
+    assert command is not None
+    assert command.name == name
+    assert (command.help or "").strip()
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    heavy = "{'numpy', 'onnxruntime', 'rich', 'soundfile', 'soxr', 'sounddevice', 'msgspec', 'torch', 'onnx'}"
+    code = f"import sys, tinyhark.app.cli, tinyhark.app as a; a.__version__; print(sorted({heavy} & set(sys.modules)))"
+    assert run_python(code) == "[]\n"
+
+
+def test_detecting_loads_no_more_than_it_uses(tiny_model: Path) -> None:
+    code = f"""
+import sys
+from tinyhark.app import Spotter
+Spotter({str(tiny_model)!r})
+print(sorted({{'rich', 'soundfile', 'soxr', 'sounddevice', 'torch', 'onnx', 'importlib.metadata', 'ssl', '_hashlib'}}
+    & set(sys.modules)))
+"""
+    assert run_python(code) == "[]\n"
+
+
+def test_public_names() -> None:
+    assert sorted(tinyhark.app.__all__) == dir(tinyhark.app)
+    for name in tinyhark.app.__all__:
+        assert getattr(tinyhark.app, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tinyhark.app.nothing
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Entry points of a package that is not the project's."""
+    (tmp_path / "hark_plugin_fine.py").write_text(
+        "import click\n@click.command()\ndef hello():\n    'Say hello.'\n    click.echo('hello')\n"
+        "@click.command()\ndef later():\n    'Need much.'\n    import onnxscript_that_is_missing\n"
+    )
+    (tmp_path / "hark_plugin_poor.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    targets = {
+        "hello": "hark_plugin_fine:hello",
+        "later": "hark_plugin_fine:later",
+        "poor": "hark_plugin_poor:poor",
+        "gone": "tinyhark.nowhere:gone",
+        "eval.hello": "hark_plugin_fine:hello",
+    }
+    points = [EntryPoint(name, target, cli.PLUGINS) for name, target in targets.items()]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points if group == cli.PLUGINS else [])
+    yield
+    for module in ("hark_plugin_fine", "hark_plugin_poor"):
+        sys.modules.pop(module, None)
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(hark, list(arguments), catch_exceptions=False)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_plugins_are_commands() -> None:
+    assert invoke("hello").stdout == "hello\n"
+    assert invoke("eval", "hello").stdout == "hello\n"
+    shown = invoke("--help").stdout
+    assert "Say hello." in shown
+    assert "eval.hello" not in shown
+    assert "(needs PyTorch: pip install 'tinyhark[train]')" in " ".join(shown.split())
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_missing_library_is_one_line() -> None:
+    poor, gone, nothing = invoke("poor"), invoke("gone"), invoke("nothing")
+    assert (poor.exit_code, poor.stderr) == (2, "hark: poor needs PyTorch: pip install 'tinyhark[train]'\n")
+    assert gone.exit_code == 2
+    assert gone.stderr.startswith("hark: gone is not part of this installation")
+    assert nothing.exit_code == 2
+    assert "No such command 'nothing'" in nothing.stderr
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_library_missing_while_a_command_runs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.EXTRAS, "onnxscript_that_is_missing", "train")
+    result = invoke("later")
+    expected = "hark: later needs onnxscript_that_is_missing: pip install 'tinyhark[train]'\n"
+    assert (result.exit_code, result.stderr) == (2, expected)
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_fault_of_the_program_is_not_hidden() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        invoke("later")
+
+
+def test_a_table_wins_over_plugins() -> None:
+    group = LazyGroup(table=COMMANDS, prefix="", name="hark")
+    assert group.list_commands(click.Context(group))[: len(COMMANDS)] == list(COMMANDS)
