@@ -1,6 +1,8 @@
 """The quantized network as an ONNX graph of QuantizeLinear and DequantizeLinear around float operators (QDQ).
 
-ReLU needs no node: an output whose zero point is -128 cannot be negative.
+Its ends are int8. Inside, every int8 value q stands as the uint8 q + 128, weights too: the same integers in the form that
+onnxruntime computes exactly and fast on every processor (docs/decisions/uint8-inside.md). ReLU needs no node: an output
+whose zero point is the lowest code cannot be negative.
 """
 
 from typing import Any
@@ -13,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from .graph import Operator, Pair
 from .quantization import WEIGHT_LIMIT, QuantizedNetwork
 
+OFFSET = 128  # uint8 code = int8 code + OFFSET
 OPSET = 13
 IR_VERSION = 8
 
@@ -22,7 +25,7 @@ class _Writer:
         self.network = network
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
-        self.short: dict[str, str] = {}  # operator -> its int8 tensor; names count towards the size of the file
+        self.short: dict[str, str] = {}  # operator -> its uint8 tensor; names count towards the size of the file
         # Where one axis is 1 throughout, it is left out: onnxruntime is faster at one-dimensional convolutions.
         self.flat = all(o.axis in (0, 2) and o.kernel[0] == 1 for o in network.operators)
         self._count = 0
@@ -47,8 +50,12 @@ class _Writer:
 
     def dequantized(self, operator_name: str) -> str:
         scale, zero = self.network.scale_of(operator_name)
-        inputs = [self.short[operator_name], self.constant(scale, np.float32), self.constant(zero, np.int8)]
+        inputs = [self.short[operator_name], self.constant(scale, np.float32), self.constant(zero + OFFSET, np.uint8)]
         return self.node("DequantizeLinear", inputs)
+
+    def quantized(self, real: str, scale: float, zero: int) -> str:
+        inputs = [real, self.constant(scale, np.float32), self.constant(zero + OFFSET, np.uint8)]
+        return self.node("QuantizeLinear", inputs)
 
     def parameters(self, operator: Operator) -> list[str]:
         network, name = self.network, operator.name
@@ -56,33 +63,36 @@ class _Writer:
         weight = network.weights[name].detach().cpu().numpy()
         shape = (-1, *[1] * (weight.ndim - 1))
         codes = np.clip(np.rint(weight / scale.reshape(shape)), -WEIGHT_LIMIT, WEIGHT_LIMIT)
-        if self.flat and operator.kind == "conv":
+        if operator.kind == "linear":
+            codes = codes.reshape(*codes.shape, *[1] * len(self.axes((1, 1))))
+        elif self.flat:
             codes = codes[:, :, 0]
         step = (scale * np.float32(network.scale_of(operator.inputs[0])[0])).astype(np.float32)
         bias = np.rint(network.biases[name].detach().cpu().numpy() / step)
-        weights = [self.constant(codes, np.int8), self.constant(scale, np.float32)]
+        zeros = self.constant(np.full(len(scale), OFFSET), np.uint8)
+        weights = [self.constant(codes + OFFSET, np.uint8), self.constant(scale, np.float32), zeros]
         biases = [self.constant(bias, np.int32), self.constant(step, np.float32)]
         return [self.node("DequantizeLinear", weights, axis=0), self.node("DequantizeLinear", biases, axis=0)]
 
-    def write(self, operator: Operator, output: str | None) -> None:
+    def write(self, operator: Operator) -> None:
         kind = operator.kind
         if kind == "input":
-            self.short[operator.name] = "features"
-        elif kind == "unsqueeze" and self.flat:
+            scale, zero = self.network.scale_of(operator.name)
+            codes = ["features", self.constant(scale, np.float32), self.constant(zero, np.int8)]
+            self.short[operator.name] = self.quantized(self.node("DequantizeLinear", codes), scale, zero)
+        elif kind == "flatten" or (kind == "unsqueeze" and self.flat):
             self.short[operator.name] = self.short[operator.inputs[0]]
         elif kind == "unsqueeze":
             axes = self.constant([operator.axis], np.int64)
             self.short[operator.name] = self.node("Unsqueeze", [self.short[operator.inputs[0]], axes])
-        elif kind == "flatten":
-            self.short[operator.name] = self.node("Flatten", [self.short[operator.inputs[0]]], axis=1)
         elif kind == "cut":
             ends = [self.constant([operator.cut], np.int64), self.constant([-operator.cut], np.int64)]
             axes = self.constant([2 if self.flat else 3], np.int64)
             self.short[operator.name] = self.node("Slice", [self.short[operator.inputs[0]], *ends, axes])
         else:
-            self.compute(operator, output)
+            self.compute(operator)
 
-    def compute(self, operator: Operator, output: str | None) -> None:
+    def compute(self, operator: Operator) -> None:
         x = [self.dequantized(name) for name in operator.inputs]
         if operator.kind == "conv":
             y = self.node(
@@ -94,21 +104,28 @@ class _Writer:
                 group=operator.groups,
             )
         elif operator.kind == "linear":
-            y = self.node("Gemm", [*x, *self.parameters(operator)], transB=1)
+            # A convolution of size 1 over what the pool left: a Gemm takes another path, with other types.
+            y = self.node("Conv", [*x, *self.parameters(operator)], kernel_shape=self.axes((1, 1)))
         elif operator.kind == "add":
             y = self.node("Add", x)
         else:
             y = self.node("AveragePool", x, kernel_shape=self.axes(operator.kernel))
-        scale, zero = self.network.scales[operator.name]
-        quantizer = [y, self.constant(scale, np.float32), self.constant(zero, np.int8)]
-        self.short[operator.name] = self.node("QuantizeLinear", quantizer, output)
+        self.short[operator.name] = self.quantized(y, *self.network.scales[operator.name])
+
+    def finish(self) -> None:
+        name = self.network.operators[-1].name
+        scale, zero = self.network.scales[name]
+        row = self.node("Flatten", [self.dequantized(name)], axis=1)
+        codes = [row, self.constant(scale, np.float32), self.constant(zero, np.int8)]
+        self.node("QuantizeLinear", codes, "logits")
 
 
 def to_onnx(network: QuantizedNetwork, n_mfcc: int, frames: int, labels: int, name: str) -> onnx.ModelProto:
     """int8 [1, n_mfcc, frames] -> int8 [1, labels], checked by onnx's own checker."""
     writer = _Writer(network)
     for operator in network.operators:
-        writer.write(operator, "logits" if operator is network.operators[-1] else None)
+        writer.write(operator)
+    writer.finish()
     features = helper.make_tensor_value_info("features", TensorProto.INT8, [1, n_mfcc, frames])
     logits = helper.make_tensor_value_info("logits", TensorProto.INT8, [1, labels])
     graph = helper.make_graph(writer.nodes, name, [features], [logits], writer.initializers)

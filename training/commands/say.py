@@ -11,6 +11,7 @@ from ..synthesis.takes import Engine, Range
 
 _FASTEST, _SLOWEST = 3.0, 0.3
 _OCTAVE_SEMITONES = 12.0
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 def _range(value: str, name: str, low: float, high: float) -> Range:
@@ -44,14 +45,14 @@ def _voices(engine: Engine, named: str | None) -> list[str]:
 
 @click.command()
 @click.argument("phrases", nargs=-1, required=True, metavar="PHRASE...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the clips, one a phrase.")
+@click.option("--out", required=True, type=_FOLDER, help="Folder for the clips, one a phrase.")
 @click.option("--engine", type=click.Choice(["espeak", "kokoro"]), default="espeak", show_default=True)
 @click.option("--voices", metavar="NAME,NAME", help="Only these; otherwise all but those kept for the demo.")
 @click.option("--speed", default="0.75:1.35", show_default=True, metavar="LOW:HIGH", help="1 is the voice's own.")
 @click.option("--pitch", default="-2:2", show_default=True, metavar="LOW:HIGH", help="Semitones above the voice's own.")
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1), help="Clips a phrase.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--kokoro", type=click.Path(path_type=Path), help="Kokoro's folder [TINYHARK_KOKORO, user's data].")
+@click.option("--kokoro", type=_FOLDER, help="Kokoro's folder [TINYHARK_KOKORO, user's data].")
 @click.option("--format", "suffix", type=click.Choice(["flac", "wav"]), default="flac", show_default=True)
 def say(
     phrases: tuple[str, ...],
@@ -82,5 +83,8 @@ def say(
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("speaking", total=len(jobs))
-        new = render(jobs, speaker, out, lambda: progress.advance(task))
+        try:
+            new = render(jobs, speaker, out, lambda: progress.advance(task))
+        except OSError as error:
+            raise HarkError(f"{out}: cannot be written: {error.strerror}; name another folder") from None
     click.echo(f"{out}: {len(jobs)} clips of {len(phrases)} phrases, {new} of them new")

@@ -1,5 +1,6 @@
 """Rendering of planned clips into folders, each written beside its place and renamed, none rendered twice."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from tinyhark.app.errors import HarkError
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from . import manifest
-from .takes import Engine, Range, Take, file_name, plan, slug
+from .takes import Engine, Range, Samples, Take, file_name, plan, slug
 
 _FORMATS = {"flac": "FLAC", "wav": "WAV"}
 _MANIFEST_EVERY = 50  # clips: what a kill can cost
@@ -53,10 +54,8 @@ def jobs_of(
 def render(jobs: Sequence[Job], engine: Engine, out: Path, progress: Callable[[], None] = lambda: None) -> int:
     """Speak the jobs that have no file yet and list all in the manifest of `out`; how many were spoken.
 
-    The manifest is written when an error ends the work, too. Raises what the engine raises.
+    The manifest is written when an error ends the work, too. Raises what the engine raises, and OSError.
     """
-    import soundfile
-
     out.mkdir(parents=True, exist_ok=True)
     rows = manifest.read(out)
     new = 0
@@ -67,9 +66,7 @@ def render(jobs: Sequence[Job], engine: Engine, out: Path, progress: Callable[[]
             if not (path.exists() and rows.get(job.file) == row):
                 clip = engine.speak(job.take)
                 path.parent.mkdir(exist_ok=True)
-                part = path.with_name(path.name + ".part")
-                soundfile.write(part, clip, SAMPLE_RATE_HZ, format=_FORMATS[path.suffix[1:]], subtype="PCM_16")
-                part.replace(path)
+                _write(path, clip)
                 rows[job.file] = row
                 new += 1
                 if new % _MANIFEST_EVERY == 0:
@@ -78,3 +75,13 @@ def render(jobs: Sequence[Job], engine: Engine, out: Path, progress: Callable[[]
     finally:
         manifest.write(out, rows.values())
     return new
+
+
+def _write(path: Path, clip: Samples) -> None:
+    import soundfile
+
+    encoded = io.BytesIO()
+    soundfile.write(encoded, clip, SAMPLE_RATE_HZ, format=_FORMATS[path.suffix[1:]], subtype="PCM_16")
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(encoded.getvalue())
+    part.replace(path)
