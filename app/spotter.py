@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tinyhark.dsp.decision import Decision, KeywordParameters, Step
 from tinyhark.dsp.front_end import FrontEnd, Samples
-from tinyhark.dsp.posterior import posteriors
+from tinyhark.dsp.posterior import posteriors_of
 from tinyhark.dsp.quantize import quantize
 from tinyhark.dsp.tables import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -19,7 +19,6 @@ from .model import DEFAULT_NAME, Model
 
 LEAST_SENSITIVE, MOST_SENSITIVE = 0.98, 0.05  # thresholds at sensitivity 0 and 1
 _PIECE_SAMPLES = SAMPLE_RATE_HZ  # a long chunk is taken in pieces, so that memory does not grow with it
-_SPARE_WINDOWS = 4  # the ring is this much longer than the window, so that it is moved seldom
 
 
 class Spotter:
@@ -63,12 +62,12 @@ class Spotter:
             raise HarkError(str(error)) from error
         self._front_end = FrontEnd(self._hop, metadata.front_end.n_mfcc)
         self._offset, self._multiplier = np.array(metadata.offset), np.array(metadata.multiplier)
-        self._table = np.array(metadata.posterior_table)
-        self._columns = np.array([self.model.labels.index(keyword) for keyword in self.keywords])
+        self._table = metadata.posterior_table
+        self._columns = [self.model.labels.index(keyword) for keyword in self.keywords]
         self._network = self.model.bind()
+        self._window = self._network.input  # [n_mfcc, window_frames], the newest frame last
+        self._window_bytes = self._window.reshape(-1)
         self._silence = quantize(np.zeros_like(self._offset), self._offset, self._multiplier)
-        self._window_frames = metadata.window_frames
-        self._ring = np.empty((len(self._silence), _SPARE_WINDOWS * self._window_frames), np.int8)
         self._holding = 0  # samples in `_held`, where a stream of short chunks waits for the next posterior
         self._held = np.empty(FRAME_SAMPLES + self._stride * self._hop, np.int16)
         self.reset()
@@ -113,7 +112,7 @@ class Spotter:
     def trace_end(self) -> Iterator[tuple[Step, Detection | None]]:
         """`finish` step by step; run it to its end."""
         last = self._features(self._held[: self._holding])
-        yield from self._advance(np.concatenate((last, np.tile(self._silence, (self._window_frames, 1)))))
+        yield from self._advance(np.concatenate((last, np.tile(self._silence, (self._window.shape[1], 1)))))
         self.reset()
 
     def _begin(self, origin: int) -> None:
@@ -123,8 +122,7 @@ class Spotter:
         self._holding = 0
         self._front_end.reset()
         self._decision.reset()
-        self._ring[:, : self._window_frames] = self._silence[:, None]
-        self._newest = self._window_frames  # one past the newest column of the ring
+        self._window[...] = self._silence[:, None]
         self._plan()
 
     def _plan(self) -> None:
@@ -151,20 +149,17 @@ class Spotter:
         self._plan()
 
     def _push(self, features: NDArray[np.int8]) -> None:
-        """Append [n, n_mfcc] frames, n at most the stride, to the ring."""
+        """Append [n, n_mfcc] frames, n at most the stride, to the window."""
         count = len(features)
-        if self._newest + count > self._ring.shape[1]:
-            self._ring[:, : self._window_frames] = self._ring[:, self._newest - self._window_frames : self._newest]
-            self._newest = self._window_frames
-        self._ring[:, self._newest : self._newest + count] = features.T
-        self._newest += count
+        # All rows in one move: what runs over from the next row is where the new frames go.
+        self._window_bytes[:-count] = self._window_bytes[count:]
+        self._window[:, -count:] = features.T
         self._frames += count
 
     def _decide(self) -> tuple[Step, Detection | None]:
-        np.copyto(self._network.input, self._ring[:, self._newest - self._window_frames : self._newest])
-        shares = posteriors(self._network.run(), self._table)
+        shares = posteriors_of(self._network.run().tolist(), self._table)
         end_sample = self._origin + (self._frames - 1) * self._hop + FRAME_SAMPLES
-        step = self._decision.step(shares[self._columns], end_sample)
+        step = self._decision.step_of([shares[column] for column in self._columns], end_sample)
         if step.fired is None or self.keywords[step.fired] not in self._reported:
             return step, None
         start_sample = max(0, end_sample - self.model.metadata.window_samples)

@@ -124,17 +124,17 @@ def profile(audio: np.ndarray, frames: int, rounds: int) -> dict[str, float]:
     chunk = audio[: FRAME_SAMPLES + (frames - 1) * HOP_SAMPLES]
     log_mel = front_end.log_mel(chunk)
     block = front_end._blocks[frames]
-    exponent = block._exponent(chunk)
-    block._window(chunk, exponent)
+    lengths = block._bit_lengths(chunk)
+    block._window(chunk, lengths)
     steps: dict[str, Callable[[], object]] = {
-        "block exponent": lambda: block._exponent(chunk),
-        "gather, window": lambda: block._window(chunk, exponent),
+        "block exponent": lambda: block._bit_lengths(chunk),
+        "gather, window": lambda: block._window(chunk, lengths),
         "16-point DFT": block._dft_rows,
         "twiddle": block._twiddle,
         "32-point DFT": block._dft_columns,
         "power": block._to_power,
         "mel": block._mel,
-        "log2": lambda: block._log(exponent, log_mel),
+        "log2": lambda: block._log(lengths, log_mel),
         "DCT": lambda: front_end.cepstrum(log_mel),
         "all": lambda: front_end.mfcc(chunk),
     }

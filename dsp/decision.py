@@ -9,6 +9,7 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add, ge, sub
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,7 @@ class Step:
     fired: int | None
     _rules: "_Rules" = field(repr=False)
     _sums: tuple[int, ...] = field(repr=False)
-    _leader: int = field(repr=False)
-    _undipped: tuple[bool, ...] = field(repr=False)
+    _undipped: frozenset[int] = field(repr=False)
     _ready_sample: tuple[int, ...] = field(repr=False)
     _excluded_by: int | None = field(repr=False)
 
@@ -79,12 +79,13 @@ class Step:
             return Verdict.FIRED, None
         if self._sums[keyword] < self._rules.fire_sums[keyword]:
             return Verdict.BELOW_THRESHOLD, None
-        if self._undipped[keyword]:
+        if keyword in self._undipped:
             return Verdict.NOT_REARMED, None
         if self.end_sample < self._ready_sample[keyword]:
             return Verdict.REFRACTORY, None
-        if keyword != self._leader:
-            return Verdict.OUTSCORED, self._leader
+        leader = self._rules.leader(self._sums)
+        if keyword != leader:
+            return Verdict.OUTSCORED, leader
         return Verdict.EXCLUDED, self._excluded_by
 
 
@@ -107,12 +108,12 @@ class Decision:
 
     def reset(self) -> None:
         """Forget everything: scores are 0, every keyword is armed, no exclusion runs."""
-        keywords = len(self._rules.windows)
-        self._history = [[0] * keywords for _ in range(max(self._rules.windows))]  # raw posteriors, a ring
+        silence = (0,) * len(self._rules.windows)
+        self._history: list[Sequence[int]] = [silence] * max(self._rules.windows)  # raw posteriors, a ring
         self._newest = 0
-        self._sums = [0] * keywords
-        self._undipped = [False] * keywords  # the score has not been below the re-arm level since the keyword fired
-        self._ready_sample = [0] * keywords  # the refractory time ends here
+        self._sums = silence
+        self._undipped: frozenset[int] = frozenset()  # not below the re-arm level since they fired
+        self._ready_sample = silence  # the refractory time ends here
         self._last_fired: int | None = None
         self._exclusion_end_sample = 0
         self._end_sample = -1
@@ -125,56 +126,57 @@ class Decision:
         if posteriors.shape != (len(self._sums),) or posteriors.dtype.kind not in "iu":
             kind = f"{posteriors.dtype} of shape {posteriors.shape}"
             raise ValueError(f"posteriors are {kind}; they must be integers of shape [{len(self._sums)}]")
+        return self.step_of(posteriors.tolist(), end_sample)
+
+    def step_of(self, posteriors: list[int], end_sample: int) -> Step:
+        """`step` for posteriors that are a list of plain integers already, one a keyword."""
         if end_sample <= self._end_sample:
             raise ValueError(f"end_sample is {end_sample} after {self._end_sample}; time must advance")
         self._end_sample = end_sample
-        self._add(posteriors.tolist())
-        leader = self._leader()
+        self._add(posteriors)
         excluded = end_sample < self._exclusion_end_sample
-        undipped, ready_sample = tuple(self._undipped), tuple(self._ready_sample)
-        fires = (
-            not excluded
-            and not undipped[leader]
-            and end_sample >= ready_sample[leader]
-            and self._sums[leader] >= self._rules.fire_sums[leader]
-        )
+        fired = None if excluded else self._candidate(end_sample)
         step = Step(
             end_sample,
-            leader if fires else None,
+            fired,
             self._rules,
-            tuple(self._sums),
-            leader,
-            undipped,
-            ready_sample,
+            self._sums,
+            self._undipped,
+            self._ready_sample,
             self._last_fired if excluded else None,
         )
-        if fires:
-            self._disarm(leader, end_sample)
+        if fired is not None:
+            self._disarm(fired, end_sample)
         return step
 
     def _add(self, row: list[int]) -> None:
         """Take the newest raw posteriors into the sums of the last M, and note which scores have dipped."""
-        history, size = self._history, len(self._history)
+        history, rules = self._history, self._rules
+        size = len(history)
         newest = self._newest = (self._newest + 1) % size
-        for keyword, window in enumerate(self._rules.windows):
-            # The ring may be exactly M long: the value that leaves is read before the row that replaces it is stored.
-            self._sums[keyword] += row[keyword] - history[(newest - window) % size][keyword]
-            if self._sums[keyword] < self._rules.rearm_sums[keyword]:
-                self._undipped[keyword] = False
+        # The ring may be exactly M long: the value that leaves is read before the row that replaces it is stored.
+        if rules.one_window:
+            leaving: Sequence[int] = history[newest]
+        else:
+            leaving = [history[(newest - window) % size][keyword] for keyword, window in enumerate(rules.windows)]
+        self._sums = tuple(map(sub, map(add, self._sums, row), leaving))
         history[newest] = row
+        if self._undipped:
+            self._undipped = frozenset(k for k in self._undipped if self._sums[k] >= rules.rearm_sums[k])
 
-    def _leader(self) -> int:
-        """The keyword of the highest score, the lower index at a tie; means of different M compare cross-multiplied."""
-        sums, windows = self._sums, self._rules.windows
-        leader = 0
-        for keyword in range(1, len(sums)):
-            if sums[keyword] * windows[leader] > sums[leader] * windows[keyword]:
-                leader = keyword
-        return leader
+    def _candidate(self, end_sample: int) -> int | None:
+        """The keyword that fires where no exclusion runs."""
+        if not any(map(ge, self._sums, self._rules.fire_sums)):
+            return None
+        leader = self._rules.leader(self._sums)
+        if leader in self._undipped or end_sample < self._ready_sample[leader]:
+            return None
+        return leader if self._sums[leader] >= self._rules.fire_sums[leader] else None
 
     def _disarm(self, keyword: int, end_sample: int) -> None:
-        self._undipped[keyword] = True
-        self._ready_sample[keyword] = end_sample + self._rules.refractory_samples[keyword]
+        self._undipped |= {keyword}
+        ready = end_sample + self._rules.refractory_samples[keyword]
+        self._ready_sample = (*self._ready_sample[:keyword], ready, *self._ready_sample[keyword + 1 :])
         self._exclusion_end_sample = end_sample + self._exclusion_samples
         self._last_fired = keyword
 
@@ -187,6 +189,17 @@ class _Rules:
     fire_sums: tuple[int, ...]  # M * threshold
     rearm_sums: tuple[int, ...]  # M * re-arm level
     refractory_samples: tuple[int, ...]
+    one_window: bool  # M is the same for all keywords, the usual case
+
+    def leader(self, sums: Sequence[int]) -> int:
+        """The keyword of the highest score, the lower index at a tie; means of different M compare cross-multiplied."""
+        if self.one_window:
+            return sums.index(max(sums))
+        leader = 0
+        for keyword in range(1, len(sums)):
+            if sums[keyword] * self.windows[leader] > sums[leader] * self.windows[keyword]:
+                leader = keyword
+        return leader
 
     @classmethod
     def of(cls, parameters: Sequence[KeywordParameters], stride_samples: int) -> "_Rules":
@@ -197,6 +210,7 @@ class _Rules:
             tuple(m * _q15(p.threshold) for m, p in zip(windows, parameters, strict=True)),
             tuple(m * _q15(p.rearm * p.threshold) for m, p in zip(windows, parameters, strict=True)),
             tuple(_samples(p.refractory_ms) for p in parameters),
+            len(set(windows)) == 1,
         )
 
 

@@ -31,13 +31,18 @@ DIGEST = "0bccdceca7b44b5c4819bcc35933ffc5c01e1643dbfca76099945f09a75e9b7d"
 
 _BLOCK_FRAMES = 64  # the workspaces of a block, 20 KiB a frame, about fill a level-2 cache
 _HALF = COLUMNS // 2  # n2 is even or odd, k2 below 16 or not
-_MAX_EXPONENT = 15
+_PEAK_BITS = 15  # a frame is normalised to so many
 _LOW_BITS = 23  # power = high * 2**23 + low, so that both products with the mel weights stay below 2**53
 _EXACT = 2.0**53  # float64 holds every integer below
 _DROPPED_BITS = 52 - 23  # of a float64 mantissa, so that the logarithm sees 23 bits below the leading one
 _ENERGY_ERROR = 64  # in the last place, generous
-_ROUND = np.array(0.5)  # numpy takes an array quicker than a number
+
+# numpy takes an array quicker than a number.
+_ROUND = np.array(0.5)
 _POWER_SCALE = np.array(2.0**-6)
+_POWERS_OF_TWO = (1 << np.arange(_PEAK_BITS + 1)).astype(np.uint16)
+_DROPPED, _REST_BITS, _STEP_BITS = np.array(_DROPPED_BITS), np.array(15), np.array(8)  # shifts of `_Block._log`
+_INDEX_MASK, _REST_MASK, _ZERO = np.array(0xFF), np.array(0x7FFF), np.array(0)
 
 
 def frame_count(samples: int, hop: int = HOP_SAMPLES) -> int:
@@ -121,9 +126,9 @@ class _Constants:
     """
 
     def __init__(self) -> None:
-        exponents = np.arange(_MAX_EXPONENT + 1)
+        exponents = np.maximum(_PEAK_BITS - np.arange(_PEAK_BITS + 2), 0)  # of the bit lengths 0..16
         window = tables.window().reshape(ROWS, _HALF, 2).transpose(2, 0, 1) * 2.0 ** -(TABLE_BITS - 9)
-        self.windows = window[:, :, None] * 2.0 ** exponents[:, None]  # [parity, n1, exponent, j]
+        self.windows = window[:, :, None] * 2.0 ** exponents[:, None]  # [parity, n1, bit length, j]
         self.dft16 = np.stack(tables.dft(ROWS, HALF_ROWS))[:, None] * 2.0 ** -(TABLE_BITS + 3)  # [c, 1, k1, n1]
         twiddle = np.stack(tables.twiddle()).reshape(2, HALF_ROWS, 1, _HALF, 2) * 2.0**-TABLE_BITS
         self.twiddle = twiddle.transpose(0, 4, 1, 2, 3)  # [cos or -sin, parity, k1, 1, j]
@@ -136,7 +141,7 @@ class _Constants:
         log2 = tables.log2_table()
         self.log2 = ((log2[:256] - (np.arange(256) << 8)) << 15) + (1 << 14)
         self.log2_step = np.diff(log2) - (1 << 8)
-        self.floors = LOG_FLOOR + ((2 * exponents + 1023) << LOG_BITS)  # [exponent]
+        self.floors = LOG_FLOOR + ((2 * exponents + 1023) << LOG_BITS)  # [bit length]
 
 
 _constants = cache(_Constants)
@@ -178,33 +183,32 @@ class _Block:
         self._power_low, self._power_high = real.reshape(2, -1)
         self._spectrum = real.reshape(-1, n).T  # [n, (k2, k1)]
         self._energy = np.empty((n, BANDS))
+        self._energy_bits = self._energy.view(np.int64)
         self._leading, self._index, self._rest, self._sum = np.empty((4, n, BANDS), np.int64)
 
     def log_mel(self, audio: Samples, out: Frames) -> None:
         """[512 + (n - 1) hop or more] int16 -> out [n, 40] int32 Q16."""
         audio = audio[: len(self._samples)]
-        exponent = self._exponent(audio)
-        self._window(audio, exponent)
+        bit_lengths = self._bit_lengths(audio)
+        self._window(audio, bit_lengths)
         self._dft_rows()
         self._twiddle()
         self._dft_columns()
         self._to_power()
         self._mel()
-        self._log(exponent, out)
+        self._log(bit_lengths, out)
 
-    def _exponent(self, audio: Samples) -> NDArray[np.int32]:
-        """[n] left shifts that normalise each frame to 15 bits."""
+    def _bit_lengths(self, audio: Samples) -> NDArray[np.intp]:
+        """[n] bit lengths of the largest magnitude in each frame, 0..16; the block exponent is 15 less them, or 0."""
         np.abs(audio, out=self._magnitudes)
-        peak = np.maximum.reduce(self._magnitude_frames, axis=1)
-        exponent: NDArray[np.int32] = _MAX_EXPONENT - np.frexp(peak)[1]  # frexp gives the bit length of an integer
-        return np.maximum(exponent, 0, out=exponent)
+        peaks: NDArray[np.uint16] = np.maximum.reduce(self._magnitude_frames, axis=1)
+        return _POWERS_OF_TWO.searchsorted(peaks, side="right")
 
-    def _window(self, audio: Samples, exponent: NDArray[np.int32]) -> None:
+    def _window(self, audio: Samples, bit_lengths: NDArray[np.intp]) -> None:
         self._samples[...] = audio
         self._unwindowed[...] = self._frames
-        self._constants.windows.take(
-            exponent, axis=2, out=self._windowed, mode="clip"
-        )  # mode "raise" would buffer `out`
+        # Mode "raise" would buffer `out`.
+        self._constants.windows.take(bit_lengths, axis=2, out=self._windowed, mode="clip")
         np.multiply(self._windowed, self._unwindowed, out=self._windowed)
         _round(self._windowed)  # |.| <= 2**24
 
@@ -249,7 +253,7 @@ class _Block:
         energy = np.matmul(self._spectrum, self._constants.mel, out=self._energy)
         if energy.max() < _EXACT:
             return
-        below = (energy.view(np.int64) + _ENERGY_ERROR) & ((1 << _DROPPED_BITS) - 1)
+        below = (self._energy_bits + _ENERGY_ERROR) & ((1 << _DROPPED_BITS) - 1)
         if not ((below < 2 * _ENERGY_ERROR) & (energy >= _EXACT)).any():
             return
         high = np.floor(self._spectrum * 2.0**-_LOW_BITS)
@@ -261,7 +265,7 @@ class _Block:
         low_sum *= high_sum < 2.0**30  # at or above, the leading 24 bits are all in high_sum and the rest is truncated
         np.add(high_sum * 2.0**_LOW_BITS, low_sum, out=energy)
 
-    def _log(self, exponent: NDArray[np.int32], out: Frames) -> None:
+    def _log(self, bit_lengths: NDArray[np.intp], out: Frames) -> None:
         """log2 of the energies, less the block exponent and the floor, never negative.
 
         An IEEE 754 number without its last 29 bits is the integer v = (exponent << 23) + (i << 15) + rest, and so
@@ -272,19 +276,20 @@ class _Block:
         An energy of zero has the exponent -1023: far below the floor.
         """
         v, index, rest, total = self._leading, self._index, self._rest, self._sum
-        np.right_shift(self._energy.view(np.int64), _DROPPED_BITS, out=v)
-        np.right_shift(v, 15, out=index)
-        np.bitwise_and(index, 0xFF, out=index)
-        np.bitwise_and(v, 0x7FFF, out=rest)
+        np.right_shift(self._energy_bits, _DROPPED, out=v)
+        np.right_shift(v, _REST_BITS, out=index)
+        np.bitwise_and(index, _INDEX_MASK, out=index)
+        np.bitwise_and(v, _REST_MASK, out=rest)
         self._constants.log2_step.take(index, out=total, mode="clip")
         np.multiply(total, rest, out=total)
         self._constants.log2.take(index, out=rest, mode="clip")
         np.add(total, rest, out=total)
-        np.left_shift(v, 8, out=v)
+        np.left_shift(v, _STEP_BITS, out=v)
         np.add(total, v, out=total)
-        np.right_shift(total, 15, out=total)  # Q16
-        np.subtract(total, self._constants.floors.take(exponent)[:, None], out=total)
-        np.maximum(total, 0, out=out, casting="unsafe")
+        np.right_shift(total, _REST_BITS, out=total)  # Q16
+        np.subtract(total, self._constants.floors.take(bit_lengths)[:, None], out=total)
+        np.maximum(total, _ZERO, out=total)
+        out[...] = total
 
 
 def _round(x: Work) -> Work:

@@ -1,6 +1,7 @@
 """Posteriors from logit codes: a softmax in integers, the same on every machine."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,3 +34,15 @@ def posteriors(codes: NDArray[np.int8], table: NDArray[np.integer[Any]]) -> NDAr
     total = e.sum(axis=-1, keepdims=True)
     shares: NDArray[np.int64] = ((e << POSTERIOR_BITS) + (total >> 1)) // total  # Q15
     return shares.astype(np.int32)
+
+
+def posteriors_of(codes: Sequence[int], table: Sequence[int]) -> list[int]:
+    """`posteriors` of one vector, unchecked: [labels] codes and the [256] table as plain integers -> [labels] Q15.
+
+    For a dozen labels this costs a quarter of what numpy does.
+    """
+    top = max(codes)
+    e = [table[top - code] for code in codes]  # Q15
+    total = sum(e)
+    half = total >> 1
+    return [((one << POSTERIOR_BITS) + half) // total for one in e]  # Q15

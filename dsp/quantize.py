@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHIFT_BITS = 24  # (MFCC Q16 * multiplier) >> 24: a multiplier of 256 is one int8 step per log2 unit
+# numpy takes an array quicker than a number, and two limits quicker than `clip`.
+_SHIFT, _HALF = np.array(_SHIFT_BITS), np.array(1 << (_SHIFT_BITS - 1))
+_LOWEST, _HIGHEST = np.array(-128), np.array(127)
 
 
 def quantize(
@@ -24,9 +27,10 @@ def quantize(
         raise ValueError(f"{shapes}: they must be [..., n], [n] and [n]")
     x: NDArray[np.int64] = np.subtract(mfcc, offset, dtype=np.int64)
     x *= multiplier  # |.| < 2**48
-    x += 1 << (_SHIFT_BITS - 1)
-    x >>= _SHIFT_BITS
-    np.clip(x, -128, 127, out=x)
+    x += _HALF
+    x >>= _SHIFT
+    np.maximum(x, _LOWEST, out=x)
+    np.minimum(x, _HIGHEST, out=x)
     return x.astype(np.int8)
 
 

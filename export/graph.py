@@ -46,9 +46,11 @@ def operators(network: nn.Module) -> list[Operator]:
         inputs = tuple(alias.get(n.name, n.name) for n in node.all_input_nodes)
         layer = modules.get(str(node.target)) if node.op == "call_module" else None
         if isinstance(layer, nn.ReLU):
+            _require(_follows(node, found, inputs, ("conv", "add", "linear")), node, layer)
             found[inputs[0]].relu = True
             alias[node.name] = inputs[0]
         elif isinstance(layer, nn.BatchNorm2d):
+            _require(_follows(node, found, inputs, ("conv",)) and not found[inputs[0]].relu, node, layer)
             conv = convs[inputs[0]] = fuse_conv_bn_eval(convs[inputs[0]], layer)
             assert conv.bias is not None
             found[inputs[0]].weight, found[inputs[0]].bias = conv.weight.detach(), conv.bias.detach()
@@ -60,11 +62,27 @@ def operators(network: nn.Module) -> list[Operator]:
     return list(found.values())
 
 
+def _follows(node: fx.Node, found: dict[str, Operator], inputs: tuple[str, ...], kinds: tuple[str, ...]) -> bool:
+    """Whether `node` can be merged into the one before it: an operator of these kinds that nothing else reads."""
+    return found[inputs[0]].kind in kinds and len(node.all_input_nodes[0].users) == 1
+
+
+def _require(condition: bool, node: fx.Node, layer: nn.Module | None) -> None:
+    if not condition:
+        what = getattr(node.target, "__name__", node.target) if layer is None else " ".join(str(layer).split())
+        raise HarkError(
+            f"the network's {node.name} is {what}, which has no integer form here; use Conv2d, BatchNorm2d after it, "
+            "ReLU after either or +, AvgPool2d without overlap, Flatten, Linear, unsqueeze(n), x[..., n:-n]"
+        )
+
+
 def _operator(node: fx.Node, inputs: tuple[str, ...], layer: nn.Module | None) -> Operator:
     name = node.name
     if node.op == "placeholder":
         return Operator("input", name, ())
     if isinstance(layer, nn.Conv2d):
+        plain = _pair(layer.dilation) == (1, 1) and layer.padding_mode == "zeros"
+        _require(plain and not isinstance(layer.padding, str), node, layer)
         bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias.detach()
         return Operator(
             "conv",
@@ -78,22 +96,23 @@ def _operator(node: fx.Node, inputs: tuple[str, ...], layer: nn.Module | None) -
             groups=layer.groups,
         )
     if isinstance(layer, nn.Linear):
-        return Operator("linear", name, inputs, weight=layer.weight.detach(), bias=layer.bias.detach())
+        bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+        return Operator("linear", name, inputs, weight=layer.weight.detach(), bias=bias)
     if isinstance(layer, nn.AvgPool2d):
+        whole = _pair(layer.stride) == _pair(layer.kernel_size) and _pair(layer.padding) == (0, 0)
+        _require(whole and not layer.ceil_mode and layer.divisor_override is None, node, layer)
         return Operator("pool", name, inputs, kernel=_pair(layer.kernel_size))
     if isinstance(layer, nn.Flatten):
+        _require((layer.start_dim, layer.end_dim) == (1, -1), node, layer)
         return Operator("flatten", name, inputs)
-    if node.op == "call_method" and node.target == "unsqueeze" and isinstance(node.args[1], int):
-        return Operator("unsqueeze", name, inputs, axis=node.args[1])
+    if node.op == "call_method" and node.target == "unsqueeze" and isinstance(node.args[-1], int):
+        return Operator("unsqueeze", name, inputs, axis=node.args[-1])
     if node.op == "call_function" and node.target is operator.add and len(inputs) == 2:
         return Operator("add", name, inputs)
     if node.op == "call_function" and node.target is operator.getitem:
         return Operator("cut", name, inputs, cut=_columns_cut(node.args[1]))
-    what = type(layer).__name__ if layer is not None else str(node.target)
-    raise HarkError(
-        f"the network's {name} is {what}, which has no integer form here; "
-        "use Conv2d, BatchNorm2d, ReLU, +, AvgPool2d, Flatten, Linear"
-    )
+    _require(False, node, layer)
+    raise AssertionError
 
 
 def _pair(value: Any) -> Pair:
@@ -102,7 +121,8 @@ def _pair(value: Any) -> Pair:
 
 def _columns_cut(index: Any) -> int:
     """`x[..., n:-n]` -> n."""
-    last = index[-1] if isinstance(index, tuple) else index
-    if isinstance(last, slice) and last.step is None and last.stop == -last.start:
-        return int(last.start)
+    if isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis and isinstance(index[1], slice):
+        start, stop, step = index[1].start, index[1].stop, index[1].step
+        if isinstance(start, int) and start > 0 and stop == -start and step is None:
+            return start
     raise HarkError(f"the network cuts with {index}; only x[..., n:-n] can be exported")

@@ -28,6 +28,7 @@ class _Writer:
         self.short: dict[str, str] = {}  # operator -> its uint8 tensor; names count towards the size of the file
         # Where one axis is 1 throughout, it is left out: onnxruntime is faster at one-dimensional convolutions.
         self.flat = all(o.axis in (0, 2) and o.kernel[0] == 1 for o in network.operators)
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}  # equal ones are kept once
         self._count = 0
 
     def name(self) -> str:
@@ -35,10 +36,12 @@ class _Writer:
         return f"t{self._count}"
 
     def constant(self, values: Any, dtype: Any) -> str:
-        name = self.name()
         array: NDArray[Any] = np.asarray(values, dtype)
-        self.initializers.append(numpy_helper.from_array(array, name))
-        return name
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self.name()
+            self.initializers.append(numpy_helper.from_array(array, self._constants[key]))
+        return self._constants[key]
 
     def node(self, kind: str, inputs: list[str], output: str | None = None, **attributes: Any) -> str:
         output = output or self.name()

@@ -1,5 +1,6 @@
 """What the tests share: the data of other people, and a small model that takes tones for keywords."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -199,3 +200,13 @@ def model_with(
         return write_model(tmp_path / "changed.onnx", network or tiny_network, metadata)
 
     return make
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the fixtures of training and export, which have a file of their own."""
+    spec = importlib.util.spec_from_file_location("training_fixtures", Path(__file__).with_name("training_fixtures.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config.pluginmanager.register(module, "training_fixtures")

@@ -11,6 +11,7 @@ from .recipe import AugmentationSpec, Range, Recipe
 Floats = NDArray[np.float64]
 
 SILENCE, UNKNOWN = 0, 1  # labels; the keywords follow
+MOST_OF_A_PIECE = 0.45  # so little of a keyword is none
 DB_PER_LOG2 = 10 * np.log10(2)
 # Level (log2 of the band sum over the floor of 2**8) of a sound whose RMS is full scale, 2**15: by Parseval the 257
 # bins of 512 points hold 256 * 512 times its power, of which the window leaves 3/8.
@@ -75,9 +76,7 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     speech = (label == UNKNOWN) & (kind < recipe.classes.unknown_speech)
     piece = (label == UNKNOWN) & (kind > 1 - recipe.classes.unknown_pieces)
     ids[speech] = _choose(rng, pool.speech, int(speech.sum()))
-    any_keyword = Group(np.concatenate([g.ids for g in pool.keywords]), np.concatenate([g.p for g in pool.keywords]))
-    any_keyword = Group(any_keyword.ids, any_keyword.p / any_keyword.p.sum())
-    ids[piece] = _choose(rng, any_keyword, int(piece.sum()))
+    ids[piece] = _choose(rng, pool.any_keyword, int(piece.sum()))
     rate = _between(rng, augment.rate, count)
     first, last = pool.word_first[ids].astype(np.float64), pool.word_last[ids].astype(np.float64)
     length = (last - first + 1) / rate
@@ -88,8 +87,8 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     silent = label == SILENCE
     word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, rest=True)
     neighbours = ~silent & ~speech
-    before = _neighbour(rng, pool, augment, ids, neighbours, at, before=True)
-    after = _neighbour(rng, pool, augment, ids, neighbours & ~piece, at + length, before=False)
+    before = _neighbour(rng, pool, recipe, ids, neighbours, at, before=True)
+    after = _neighbour(rng, pool, recipe, ids, neighbours & ~piece, at + length, before=False)
     noise, gain = _levels(rng, pool, augment, ids, silent)
     masks = _masks(rng, augment, frames, count)
     fill = rng.random(count) < 0.7
@@ -109,28 +108,36 @@ def _positions(
 
 def _cut_positions(rng: np.random.Generator, length: Floats, frames: int) -> Floats:
     """Positions at which at most 45 % of a word is inside the window, at its end or at its start."""
-    seen = rng.uniform(0.1, 0.45, len(length)) * length
+    seen = rng.uniform(0.1, MOST_OF_A_PIECE, len(length)) * length
     return np.where(rng.random(len(length)) < 0.6, frames - seen, seen - length)
 
 
 def _neighbour(
     rng: np.random.Generator,
     pool: Pool,
-    augment: AugmentationSpec,
+    recipe: Recipe,
     ids: Index,
     allowed: NDArray[np.bool_],
     edge: Floats,
     *,
     before: bool,
 ) -> Placed:
-    """Another word, no keyword, that ends a gap before `edge` or starts a gap after it."""
-    count = len(ids)
-    other = np.where(rng.random(count) < 0.7, _choose(rng, pool.unknown, count), _choose(rng, pool.speech, count))
+    """Another word that ends a gap before `edge` or starts a gap after it; of a keyword at most 45 % is inside."""
+    count, augment = len(ids), recipe.augmentation
+    kind = rng.random(count)
+    other = np.where(kind < 0.5, _choose(rng, pool.unknown, count), _choose(rng, pool.speech, count))
+    keyword = kind > 0.75
+    other[keyword] = _choose(rng, pool.any_keyword, int(keyword.sum()))
     gap = _between(rng, augment.neighbour_gap_frames, count)
+    seen = MOST_OF_A_PIECE * (pool.word_last - pool.word_first + 1)[other]
+    if before:
+        at = np.where(keyword, np.minimum(edge - gap, seen), edge - gap)
+    else:
+        at = np.where(keyword, np.maximum(edge + gap, recipe.window_frames - seen), edge + gap)
     anchor = (pool.word_last if before else pool.word_first)[other].astype(np.float64)
     heard = allowed & (rng.random(count) < augment.neighbour_share)
     gain = pool.level[ids] - pool.level[other] + rng.uniform(-8, 6, count) / DB_PER_LOG2
-    return Placed(other, anchor, edge - gap if before else edge + gap, np.ones(count), gain, heard, rest=False)
+    return Placed(other, anchor, at, np.ones(count), gain, heard, rest=False)
 
 
 def _levels(

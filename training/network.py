@@ -3,12 +3,9 @@
 Convolutions are two-dimensional, channels last, also where one axis is 1: a CPU trains them twice as fast as Conv1d.
 """
 
-import torch
 from torch import Tensor, nn
 
-from .recipe import NetworkSpec
-
-TIME_STRIDE = 2  # frames: the stem's
+from .recipe import TIME_STRIDE, NetworkSpec
 
 
 class Block(nn.Module):
@@ -50,12 +47,8 @@ class DSCNN(nn.Module):
         self.relu = nn.ReLU()
         kernel = (1 if flat else 3, spec.kernel)
         self.blocks = nn.Sequential(*(Block(spec.channels, kernel, spec.padded) for _ in range(spec.blocks)))
-        columns = (frames + 2 * padding[1] - spec.stem_kernel) // TIME_STRIDE + 1
-        if not spec.padded:
-            columns -= spec.blocks * (spec.kernel - 1)
-        if columns < 1:
-            raise ValueError(f"{frames} frames leave no column after {spec.blocks} blocks of kernel {spec.kernel}")
-        self.pool = nn.AvgPool2d((height, columns))  # explicit: an adaptive pool exports as a float ReduceMean
+        # Explicit: an adaptive pool exports as a float ReduceMean.
+        self.pool = nn.AvgPool2d((height, spec.columns(frames)))
         self.flatten = nn.Flatten()
         self.classify = nn.Linear(spec.channels, labels)
 
@@ -65,23 +58,3 @@ class DSCNN(nn.Module):
         x = self.relu(self.norm(self.stem(x)))
         out: Tensor = self.classify(self.flatten(self.pool(self.blocks(x))))
         return out
-
-
-def multiply_accumulates(network: nn.Module, n_mfcc: int, frames: int) -> int:
-    """Multiply-accumulates of one window."""
-    total = 0
-
-    def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        weights = getattr(layer, "weight", None)
-        if isinstance(layer, nn.Conv2d | nn.Linear) and isinstance(weights, Tensor):
-            total += weights[0].numel() * output[0].numel()
-
-    hooks = [layer.register_forward_hook(count) for layer in network.modules()]
-    was_training = network.training
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, n_mfcc, frames))
-    network.train(was_training)
-    for hook in hooks:
-        hook.remove()
-    return total

@@ -37,6 +37,7 @@ class Pool:
     word_last: Index
     level: NDArray[np.float64]
     keywords: tuple[Group, ...]
+    any_keyword: Group
     unknown: Group
     speech: Group
     noise: Group
@@ -48,7 +49,8 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
     blocks: list[LogMelQ8] = []
     clips: list[Clip] = []
     uses: list[str] = []
-    weights: list[float] = []
+    weights: list[float] = []  # as something else than a keyword
+    keyword_weights: list[float] = []
     for spec in recipe.store:
         store = Store.load(stores / spec.path)
         _check_licence(recipe, store)
@@ -56,11 +58,13 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
         clips += store.clips
         uses += [spec.use] * len(store.clips)
         weights += [spec.weight] * len(store.clips)
+        keyword_weights += [spec.keyword_weight or spec.weight] * len(store.clips)
     for name, made in made_noise(recipe.seed):
         blocks.append(made)
         clips.append(Clip("_silence_", "", "made", "own", "train", name, 0, len(made)))
         uses.append("noise")
         weights.append(20.0)
+        keyword_weights.append(1.0)
     frames = np.array([clip.frames for clip in clips])
     start = np.concatenate([[0], np.cumsum(frames)[:-1]])
     log_mel = np.concatenate(blocks)
@@ -75,8 +79,11 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
         ids = np.flatnonzero(is_word & (label == name))
         if not len(ids):
             raise HarkError(f"recipe {recipe.name}: no clips of the keyword {name!r} in its stores")
-        groups.append(Group(ids, weight[ids] / weight[ids].sum()))
+        p = np.array(keyword_weights)[ids]
+        groups.append(Group(ids, p / p.sum()))
     other = np.flatnonzero(is_word & ~keyword)
+    if not len(other):
+        raise HarkError(f"recipe {recipe.name}: no words beside its keywords in its stores; unknown needs them")
     return Pool(
         log_mel,
         start,
@@ -85,6 +92,7 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
         last,
         level,
         tuple(groups),
+        _joined(groups),
         Group(other, _label_balance(label[other], weight[other], recipe.classes.label_power)),
         _by_length(np.flatnonzero((use == "speech") & usable), frames, weight, recipe.name, "speech"),
         _by_length(np.flatnonzero((use == "noise") & usable), frames, weight, recipe.name, "noise"),
@@ -125,6 +133,11 @@ def _label_balance(labels: NDArray[np.str_], weight: NDArray[np.float64], power:
     total = np.bincount(inverse, weight, minlength=len(names))
     p = np.asarray(weight * total[inverse] ** (power - 1), np.float64)
     return np.asarray(p / p.sum())
+
+
+def _joined(groups: list[Group]) -> Group:
+    """All groups as one, each as likely as the others."""
+    return Group(np.concatenate([g.ids for g in groups]), np.concatenate([g.p for g in groups]) / len(groups))
 
 
 def _by_length(ids: Index, frames: Index, weight: NDArray[np.float64], recipe: str, use: str) -> Group:

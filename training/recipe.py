@@ -8,8 +8,15 @@ import msgspec
 from msgspec import Meta
 
 from tinyhark.app.errors import HarkError
+from tinyhark.dsp.decision import KeywordParameters
+from tinyhark.dsp.tables import BANDS
+
+TIME_STRIDE = 2  # frames: the network's
 
 Positive = Annotated[float, Meta(gt=0)]
+Time = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(gt=0)]
+Natural = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Range = tuple[float, float]
 
@@ -18,13 +25,14 @@ class StoreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """One store and what its clips are for.
 
     use: words (a clip's label is a keyword, or it is unknown), speech (connected speech: unknown, and neighbours of
-    words), noise (mixed in, and silence). weight: how much more often its clips are drawn than their number says.
-    credit: of its origin, for the model file.
+    words), noise (mixed in, and silence). weight: how much more often its clips are drawn than their number says;
+    keyword_weight: the same for its keywords, where that differs. credit: of its origin, for the model file.
     """
 
     path: str
     use: Literal["words", "speech", "noise"]
     weight: Positive = 1.0
+    keyword_weight: Positive | None = None
     credit: str = ""
 
 
@@ -32,11 +40,25 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The shape of the DS-CNN; kind 1d has the coefficients as channels, 2d as a second axis."""
 
     kind: Literal["1d", "2d"] = "1d"
-    channels: int = 80
-    blocks: int = 7
-    kernel: int = 9
-    stem_kernel: int = 5
+    channels: Count = 80
+    blocks: Natural = 7
+    kernel: Count = 9
+    stem_kernel: Count = 5
     padded: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("kernel", "stem_kernel"):
+            if getattr(self, name) % 2 == 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be odd, so that it has a middle")
+
+    def columns(self, frames: int) -> int:
+        """Columns in time that the network pools over; raises ValueError where none is left."""
+        columns = (frames + (2 * (self.stem_kernel // 2) if self.padded else 0) - self.stem_kernel) // TIME_STRIDE + 1
+        if not self.padded:
+            columns -= self.blocks * (self.kernel - 1)
+        if columns < 1:
+            raise ValueError(f"{frames} frames leave no column after {self.blocks} blocks of kernel {self.kernel}")
+        return columns
 
 
 class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,6 +70,11 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unknown_pieces: Share = 0.06
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
+    def __post_init__(self) -> None:
+        for one, other in (("silence", "unknown"), ("unknown_speech", "unknown_pieces")):
+            if getattr(self, one) + getattr(self, other) > 1:
+                raise ValueError(f"{one} and {other} are shares of one whole; together they are above 1")
+
 
 class AugmentationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Ranges that are drawn from, evenly; *_share: how often something happens at all."""
@@ -56,15 +83,23 @@ class AugmentationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     pitch: Range = (0.9, 1.12)
     gain_db: Range = (-30.0, 12.0)
     free_position_share: Share = 0.5
-    position_frames: int = 10
+    position_frames: Natural = 10
     neighbour_share: Share = 0.3
     neighbour_gap_frames: Range = (2, 25)
     noise_share: Share = 0.75
     snr_db: Range = (-3.0, 30.0)
     silence_dbfs: Range = (-95.0, 0.0)
     mask_share: Share = 0.4
-    mask_frames: int = 10
-    mask_bands: int = 6
+    mask_frames: Natural = 10
+    mask_bands: Annotated[int, Meta(ge=0, le=BANDS)] = 6
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "pitch", "gain_db", "neighbour_gap_frames", "snr_db", "silence_dbfs"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name} is [{low}, {high}]; the lower bound comes first")
+            if name in ("rate", "pitch") and low <= 0:
+                raise ValueError(f"{name} is [{low}, {high}]; it must be above 0")
 
 
 class TrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -74,31 +109,37 @@ class TrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     batch: Annotated[int, Meta(gt=0)] = 128
     learning_rate: Positive = 0.004
     weight_decay: float = 0.02
-    warmup_steps: int = 200
+    warmup_steps: Natural = 200
     label_smoothing: Share = 0.05
     ema: Annotated[float, Meta(ge=0, lt=1)] = 0.998
-    checkpoint_steps: int = 250
-    validate_steps: int = 500
+    checkpoint_steps: Count = 250
+    validate_steps: Count = 500
 
 
 class QuantizationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Post-training calibration, then `steps` of fine-tuning with the rounding of int8 in the loop (0: none)."""
 
-    calibration_batches: int = 8
-    steps: int = 600
-    learning_rate: Positive = 0.0004
+    calibration_batches: Count = 8
+    steps: Natural = 300
+    learning_rate: Positive = 0.0001
 
 
 class DetectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Decision parameters that go into the model file."""
 
-    stride_frames: int = 4
+    stride_frames: Count = 4
     threshold: Share = 0.6
     thresholds: dict[str, Share] = {}
     smoothing_ms: float = 200
     rearm: Share = 0.6
     refractory_ms: float = 400
-    exclusion_ms: float = 250
+    exclusion_ms: Time = 250
+
+    def __post_init__(self) -> None:
+        if self.stride_frames % TIME_STRIDE:
+            raise ValueError(f"stride_frames is {self.stride_frames}; it must be a multiple of {TIME_STRIDE}")
+        for threshold in (self.threshold, *self.thresholds.values()):
+            KeywordParameters(threshold, self.smoothing_ms, self.rearm, self.refractory_ms)
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,8 +150,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     store: tuple[StoreSpec, ...]
     validation: str
     training: TrainingSpec
-    seed: int = 1
-    window_frames: int = 97
+    seed: Natural = 1
+    window_frames: Count = 97
     n_mfcc: Annotated[int, Meta(ge=1, le=40)] = 40
     ignore_labels: tuple[str, ...] = ()
     exclude_speakers: tuple[str, ...] = ()
@@ -121,6 +162,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     quantization: QuantizationSpec = QuantizationSpec()
     detection: DetectionSpec = DetectionSpec()
 
+    def __post_init__(self) -> None:
+        if not self.keywords or not all(self.keywords):
+            raise ValueError("keywords is empty, or one of them is")
+        for word in self.keywords:
+            if word.startswith("_") or self.keywords.count(word) > 1:
+                raise ValueError(f"keywords has {word!r}; they must differ, and a name that begins with _ is no word")
+        if unknown := set(self.detection.thresholds) - set(self.keywords):
+            raise ValueError(f"thresholds names {', '.join(sorted(unknown))}, which is no keyword")
+        self.network.columns(self.window_frames)
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes in the order of the network's outputs."""
@@ -128,8 +179,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe's content, whatever its layout was."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+        """SHA-256 of what the weights depend on: all but the decision parameters, whatever the file's layout."""
+        weights = msgspec.structs.replace(self, detection=DetectionSpec())
+        return hashlib.sha256(msgspec.json.encode(weights, order="sorted")).hexdigest()
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -138,5 +190,7 @@ def load_recipe(path: Path) -> Recipe:
         return msgspec.toml.decode(path.read_bytes(), type=Recipe)
     except OSError as error:
         raise HarkError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise HarkError(f"{path}: no TOML ({error})") from error
     except msgspec.DecodeError as error:
         raise HarkError(f"{path}: {error}") from error

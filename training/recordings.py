@@ -36,7 +36,7 @@ def find_recordings(
     """Every sound file below `folder`; label: `label` or its folder's name, speaker: what the pattern's group finds."""
     if not folder.is_dir():
         raise HarkError(f"{folder}: no such folder of recordings")
-    pattern = re.compile(speaker_pattern) if speaker_pattern else None
+    pattern = _speaker_pattern(speaker_pattern) if speaker_pattern else None
     found = []
     for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES):
         name = file.relative_to(folder).as_posix()
@@ -49,6 +49,28 @@ def find_recordings(
     return found
 
 
+def _speaker_pattern(text: str) -> re.Pattern[str]:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise HarkError(f"speaker pattern {text!r}: no regular expression ({error})") from error
+    if not pattern.groups:
+        raise HarkError(f"speaker pattern {text!r}: needs a group, (...), around the speaker")
+    return pattern
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV with a header; raises HarkError where it cannot be read as one, or has no lines."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, ValueError, csv.Error) as error:
+        raise HarkError(f"{path}: not readable as CSV ({error})") from error
+    if not rows:
+        raise HarkError(f"{path}: no lines in it below the header")
+    return rows
+
+
 def read_labels(table: Path, folder: Path, label: str | None, split: str) -> list[Recording]:
     """Recordings of a CSV with a column recording and, optionally, file, label, speaker, split, first_sample, samples.
 
@@ -56,29 +78,31 @@ def read_labels(table: Path, folder: Path, label: str | None, split: str) -> lis
     """
     whole = next((p for p in folder.glob(table.stem + ".*") if p.suffix.lower() in SOUND_SUFFIXES), None)
     found = []
-    with table.open(newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                name = row["recording"]
-                source = (
-                    folder / row["file"] if row.get("file") else whole if row.get("first_sample") else folder / name
-                )
-                if source is None:
-                    raise KeyError("file")
-                found.append(
-                    Recording(
-                        source,
-                        name,
-                        row.get("label") or label or source.parent.name,
-                        row.get("speaker") or "",
-                        row.get("split") or split,
-                        int(row.get("first_sample") or 0),
-                        int(row["samples"]) if row.get("samples") else None,
-                    )
-                )
-            except (KeyError, ValueError) as error:
-                raise HarkError(f"{table}:{number}: column {error} is missing or no number") from error
+    for number, row in enumerate(read_table(table), 2):
+        if not row.get("recording"):
+            raise HarkError(f"{table}:{number}: column recording is missing or empty")
+        name = row["recording"]
+        source = folder / row["file"] if row.get("file") else whole if row.get("first_sample") else folder / name
+        if source is None:
+            raise HarkError(f"{table}:{number}: column file is missing, and no sound file {table.stem}.* is beside it")
+        found.append(
+            Recording(
+                source,
+                name,
+                row.get("label") or label or source.parent.name,
+                row.get("speaker") or "",
+                row.get("split") or split,
+                _whole_number(table, number, row.get("first_sample") or "0"),
+                _whole_number(table, number, row["samples"]) if row.get("samples") else None,
+            )
+        )
     return found
+
+
+def _whole_number(table: Path, line: int, text: str) -> int:
+    if not text.isdecimal():
+        raise HarkError(f"{table}:{line}: {text!r} is no number of samples")
+    return int(text)
 
 
 def read_sound(recording: Recording) -> Samples:

@@ -52,20 +52,22 @@ class Store:
     def load(cls, path: Path) -> "Store":
         """Open the store at `path`; raises HarkError where it is none, or was made by another front end."""
         try:
-            head = json.loads((path / "store.json").read_text())
-            with (path / "clips.csv").open(newline="") as file:
+            head = json.loads((path / "store.json").read_text(encoding="utf-8"))
+            with (path / "clips.csv").open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
             log_mel = np.load(path / "log_mel.npy", mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError, csv.Error) as error:
             raise HarkError(f"{path}: no store of features ({error}); make one with: hark features") from error
-        if head.get("front_end") != DIGEST:
-            raise HarkError(
-                f"{path}: made by another front end ({head.get('front_end')}); make it again: hark features"
-            )
+        made_by = head.get("front_end") if isinstance(head, dict) else None
+        if made_by != DIGEST:
+            raise HarkError(f"{path}: made by another front end ({made_by}); make it again: hark features")
         try:
             clips = tuple(_clip(row) for row in rows)
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise HarkError(f"{path}/clips.csv: a line lacks or garbles {error}; make the store again") from error
+        if log_mel.dtype != np.int16 or log_mel.ndim != 2 or log_mel.shape[1] != BANDS:
+            kind = f"{log_mel.dtype} {list(log_mel.shape)}"
+            raise HarkError(f"{path}/log_mel.npy: is {kind}, not int16 [frames, {BANDS}]; make the store again")
         if sum(clip.frames for clip in clips) != len(log_mel):
             raise HarkError(f"{path}: clips.csv and log_mel.npy differ in frames; make the store again")
         return cls(path, clips, log_mel)
@@ -90,11 +92,35 @@ def to_q8(log_mel: Frames) -> LogMelQ8:
     return ((log_mel + (1 << (shift - 1))) >> shift).astype(np.int16)
 
 
+def check_place(path: Path) -> None:
+    """Raise HarkError where a store at `path` would take the place of something that is no store."""
+    taken = path.is_dir() and any(path.iterdir()) and not (path / "store.json").exists()
+    if taken or (path.exists() and not path.is_dir()):
+        raise HarkError(f"{path}: is there already and no store; name another folder")
+
+
 def write_store(path: Path, clips: Iterable[tuple[Clip, LogMelQ8]], command: str) -> int:
-    """Write a store beside `path`, then rename; returns the number of clips. An old store of that name is replaced."""
+    """Write a store beside `path`, then rename; returns the number of clips. An old store of that name is replaced.
+
+    Raises HarkError where there are no clips, where `path` is something else, and where it cannot be written.
+    """
+    check_place(path)
     beside = path.with_name(path.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        count = _write(beside, clips, command)
+        if count:
+            _replace(path, beside)
+    except OSError as error:
+        raise HarkError(f"{path}: cannot be written: {error.strerror}; name another folder") from error
+    if not count:
+        shutil.rmtree(beside)
+        raise HarkError(f"{path}: not one usable recording, so there is nothing to store")
+    return count
+
+
+def _write(folder: Path, clips: Iterable[tuple[Clip, LogMelQ8]], command: str) -> int:
     rows: list[Clip] = []
     blocks: list[LogMelQ8] = []
     position = 0
@@ -102,17 +128,21 @@ def write_store(path: Path, clips: Iterable[tuple[Clip, LogMelQ8]], command: str
         rows.append(replace(clip, first_frame=position, frames=len(log_mel)))
         blocks.append(log_mel)
         position += len(log_mel)
-    if not rows:
-        shutil.rmtree(beside)
-        raise HarkError(f"{path}: not one usable recording, so there is nothing to store")
-    np.save(beside / "log_mel.npy", np.concatenate(blocks) if blocks else np.zeros((0, BANDS), np.int16))
-    with (beside / "clips.csv").open("w", newline="") as file:
+    np.save(folder / "log_mel.npy", np.concatenate(blocks) if blocks else np.zeros((0, BANDS), np.int16))
+    with (folder / "clips.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Clip)])
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
     head = {"front_end": DIGEST, "hop_samples": HOP_SAMPLES, "bands": BANDS, "clips": len(rows), "command": command}
-    (beside / "store.json").write_text(json.dumps(head, indent=1) + "\n")
-    if path.exists():
-        shutil.rmtree(path)
-    beside.rename(path)
+    (folder / "store.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
     return len(rows)
+
+
+def _replace(path: Path, beside: Path) -> None:
+    """Rename `beside` to `path`; an old store is removed only when the new one has its name."""
+    old = path.with_name(path.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    beside.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
