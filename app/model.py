@@ -48,7 +48,7 @@ class Model:
             data = path.read_bytes()
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-        from .session import open_session  # onnxruntime loads here, after what can fail without it
+        from .session import drop_loaded_code, open_session  # onnxruntime loads here, after what can fail without it
 
         try:
             session = open_session(data)
@@ -59,6 +59,7 @@ class Model:
             _check_shapes(session, metadata)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
+        drop_loaded_code()
         return cls(metadata, session, path, len(data))
 
     @property

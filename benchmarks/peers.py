@@ -167,9 +167,13 @@ def main() -> None:
         return
     import tinyhark.app
     from tinyhark.app.audio.files import read_sound
+    from tinyhark.app.errors import HarkError
 
     file = options.sound or Path(tinyhark.app.__file__).parent / "demo/demo.opus"
-    audio = read_sound(file, round(options.seconds * RATE_HZ))
+    try:
+        audio = read_sound(file, round(options.seconds * RATE_HZ))
+    except HarkError as error:
+        raise SystemExit(f"peers.py: {error}") from error
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "sound.raw"
         audio.tofile(raw)

@@ -30,16 +30,15 @@ HOPS_SAMPLES = (HOP_SAMPLES, 2 * HOP_SAMPLES)
 DIGEST = "0bccdceca7b44b5c4819bcc35933ffc5c01e1643dbfca76099945f09a75e9b7d"
 
 _BLOCK_FRAMES = 64  # the workspaces of a block, 20 KiB a frame, about fill a level-2 cache
+_MOST_BLOCKS = 16  # chunks of ever new sizes must not fill the memory
 _HALF = COLUMNS // 2  # n2 is even or odd, k2 below 16 or not
 _PEAK_BITS = 15  # a frame is normalised to so many
 _LOW_BITS = 23  # power = high * 2**23 + low, so that both products with the mel weights stay below 2**53
 _EXACT = 2.0**53  # float64 holds every integer below
 _DROPPED_BITS = 52 - 23  # of a float64 mantissa, so that the logarithm sees 23 bits below the leading one
 _ENERGY_ERROR = 64  # in the last place, generous
-
 # numpy takes an array quicker than a number.
-_ROUND = np.array(0.5)
-_POWER_SCALE = np.array(2.0**-6)
+_ROUND, _POWER_SCALE = np.array(0.5), np.array(2.0**-6)
 _POWERS_OF_TWO = (1 << np.arange(_PEAK_BITS + 1)).astype(np.uint16)
 _DROPPED, _REST_BITS, _STEP_BITS = np.array(_DROPPED_BITS), np.array(15), np.array(8)  # shifts of `_Block._log`
 _INDEX_MASK, _REST_MASK, _ZERO = np.array(0xFF), np.array(0x7FFF), np.array(0)
@@ -83,6 +82,8 @@ class FrontEnd:
             frames = min(_BLOCK_FRAMES, len(out) - first)
             block = self._blocks.get(frames)
             if block is None:
+                if len(self._blocks) == _MOST_BLOCKS:
+                    self._blocks.clear()
                 block = self._blocks[frames] = _Block(frames, self.hop, self._buffers)
             block.log_mel(audio[first * self.hop :], out[first : first + frames])
         return out

@@ -35,7 +35,7 @@ def window() -> Table:
 
 @cache
 def dft(points: int, outputs: int) -> tuple[Table, Table]:
-    """(cos, -sin) of the DFT, each [outputs, points], Q22; the angle is reduced modulo `points` before it is rounded."""
+    """(cos, -sin) of the DFT, each [outputs, points], Q22; the angle is taken modulo `points` before it is rounded."""
     angle = 2 * np.pi * (np.outer(np.arange(outputs), np.arange(points)) % points) / points
     return to_fixed(np.cos(angle)), -to_fixed(np.sin(angle))
 

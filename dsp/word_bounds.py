@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from .tables import BANDS, LOG_BITS
 
-_RANGE = 10.0**-3  # 30 dB of power
+RANGE_DB = 30.0
 
 
-def word_bounds(log_mel: NDArray[np.integer[Any]]) -> tuple[int, int]:
-    """[frames, 40] log-mel Q16 -> first and last frame whose band sum is within 30 dB of the clip's peak band sum.
+def word_bounds(log_mel: NDArray[np.integer[Any]], range_db: float = RANGE_DB) -> tuple[int, int]:
+    """[frames, 40] log-mel Q16 -> first and last frame whose band sum is within `range_db` of the clip's peak band sum.
 
     Band sum: the sum of the energies 2**log_mel of a frame. Raises ValueError for another shape and for no frames.
     """
@@ -20,5 +20,5 @@ def word_bounds(log_mel: NDArray[np.integer[Any]]) -> tuple[int, int]:
     if log_mel.dtype.kind != "i":
         raise ValueError(f"log-mel is {log_mel.dtype}; it must be signed integers, Q{LOG_BITS}")
     sums = np.exp2(log_mel * 2.0**-LOG_BITS).sum(axis=1)
-    loud = np.flatnonzero(sums >= sums.max() * _RANGE)
+    loud = np.flatnonzero(sums >= sums.max() * 10 ** (-range_db / 10))
     return int(loud[0]), int(loud[-1])

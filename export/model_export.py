@@ -1,14 +1,18 @@
 """A quantized network with its metadata to a model file, written only when onnxruntime agrees with torch."""
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tinyhark.app.errors import HarkError, ModelError
 from tinyhark.app.model import Model
 from tinyhark.app.model_file import (
     FORMAT,
@@ -92,14 +96,32 @@ def export_model(
         "parity_codes_within_one": round(parity.within_one, 6),
         "parity_same_winner": round(parity.same_winner, 6),
     }
-    metadata = _metadata(network, description, body, metrics)
+    _require_numbers(metrics, description.name)
+    _write(model, _metadata(network, description, body, metrics), path)
+    return parity
+
+
+def _require_numbers(metrics: dict[str, float | str | int], what: str) -> None:
+    for name, value in metrics.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ModelError(f"{what}: the metric {name} is {value}, which a model file cannot hold")
+
+
+def _write(model: onnx.ModelProto, metadata: Metadata, path: Path) -> None:
+    """Write the file beside `path`, rename it only when it loads and answers as it should."""
+    del model.metadata_props[:]
     model.metadata_props.add(key=METADATA_KEY, value=encode(metadata))
     beside = path.with_name(path.name + ".part")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_bytes(model.SerializeToString())
-    beside.replace(path)
-    Model.load(path).verify()
-    return parity
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(model.SerializeToString())
+        Model.load(beside).verify()
+        beside.replace(path)
+    except OSError as error:
+        raise HarkError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
 
 
 def _metadata(
@@ -132,18 +154,12 @@ def _metadata(
 
 def with_metadata(path: Path, metadata: Metadata) -> None:
     """Replace the metadata of the model file at `path`, whole or not at all."""
-    import onnx
-
-    model = onnx.load(path)
-    del model.metadata_props[:]
-    model.metadata_props.add(key=METADATA_KEY, value=encode(metadata))
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(model.SerializeToString())
-    beside.replace(path)
+    _write(onnx.load(path), metadata, path)
 
 
 def add_metrics(path: Path, metrics: dict[str, float | str | int]) -> None:
     """Add `metrics` to those in the model file at `path`."""
+    _require_numbers(metrics, str(path))
     metadata = Model.load(path).metadata
     provenance = msgspec.structs.replace(metadata.provenance, metrics=metadata.provenance.metrics | metrics)
     with_metadata(path, msgspec.structs.replace(metadata, provenance=provenance))

@@ -1,8 +1,8 @@
 """The quantized network as an ONNX graph of QuantizeLinear and DequantizeLinear around float operators (QDQ).
 
-Its ends are int8. Inside, every int8 value q stands as the uint8 q + 128, weights too: the same integers in the form that
-onnxruntime computes exactly and fast on every processor (docs/decisions/uint8-inside.md). ReLU needs no node: an output
-whose zero point is the lowest code cannot be negative.
+Its ends are int8. Inside, every int8 value q stands as the uint8 q + 128, weights too: the same integers in the form
+that onnxruntime computes exactly and fast on every processor (docs/decisions/uint8-inside.md). ReLU needs no node: an
+output whose zero point is the lowest code cannot be negative.
 """
 
 from typing import Any

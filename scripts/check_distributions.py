@@ -33,8 +33,12 @@ def in_sdist(sdist: Path) -> set[str]:
 
 def main() -> None:
     """Compare both with git."""
-    folder = Path(sys.argv[1])
-    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    if len(sys.argv) != 2:
+        sys.exit("usage: check_distributions.py FOLDER")
+    wheels, sdists = ([*Path(sys.argv[1]).glob(pattern)] for pattern in ("*.whl", "*.tar.gz"))
+    if len(wheels) != 1 or len(sdists) != 1:
+        sys.exit(f"{sys.argv[1]}: {len(wheels)} wheels and {len(sdists)} sdists; one of each is needed")
+    wheel, sdist = wheels[0], sdists[0]
     files = tracked()
     wanted = {f"tinyhark/{path}" for path in files if path.split("/")[0] in PACKAGES}
     have, source = in_wheel(wheel), in_sdist(sdist)

@@ -3,6 +3,7 @@
 `conftest.py` registers this file as a plugin. torch is imported only where a test has imported it already.
 """
 
+import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -226,9 +227,24 @@ def quantized_of(network_of: Callable[..., "DSCNN"], windows: "Tensor") -> "Call
     from tinyhark.export.graph import operators
     from tinyhark.export.quantization import QuantizedNetwork
 
+    made: dict[str, QuantizedNetwork] = {}
+
     def make(**spec: Any) -> "QuantizedNetwork":
-        network = QuantizedNetwork(operators(network_of(**spec)), 1 / 32)
-        network.calibrate([windows])
-        return network.eval()
+        key = repr(sorted(spec.items()))
+        if key not in made:
+            made[key] = QuantizedNetwork(operators(network_of(**spec)), 1 / 32).eval()
+            made[key].calibrate([windows])
+        return copy.deepcopy(made[key])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, stores: Path) -> Path:
+    """A finished run of `recipe`: tones.onnx, checkpoint.pt, fine-tune.pt, metrics.jsonl, outcome.json."""
+    pytest.importorskip("torch")
+    from tinyhark.training.pipeline import train_model
+
+    run = tmp_path_factory.mktemp("runs") / "tones"
+    assert train_model(recipe, stores, run, run / "tones.onnx", lambda *_: None)
+    return run

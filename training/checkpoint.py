@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from tinyhark.app.errors import HarkError
 
+TRAINING, FINE_TUNING = "checkpoint.pt", "fine-tune.pt"  # names in the folder of a run
+
 
 class Average:
     """Exponential moving average of a network's parameters and buffers (Polyak 1992), with a warm start."""
@@ -32,7 +34,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` to `path`, whole or not at all."""
     beside = path.with_suffix(".part")
     torch.save(state, beside)
-    beside.rename(path)
+    beside.replace(path)
 
 
 def load(path: Path, digest: str) -> dict[str, Any] | None:
@@ -41,6 +43,8 @@ def load(path: Path, digest: str) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"holds a {type(state).__name__}")
     except Exception as error:  # torch.load raises many kinds for a damaged file
         raise HarkError(f"{path}: not a checkpoint ({type(error).__name__}); remove it to start afresh") from error
     if state.get("recipe") != digest:

@@ -81,9 +81,11 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     first, last = pool.word_first[ids].astype(np.float64), pool.word_last[ids].astype(np.float64)
     length = (last - first + 1) / rate
     at = _positions(rng, augment, first, length, frames)
-    at = np.where(piece, _cut_positions(rng, length, frames), at)
+    core_first = pool.core_first[ids].astype(np.float64)
+    core_length = (pool.core_last[ids] + 1 - core_first) / rate
+    at = np.where(piece, _cut_positions(rng, core_length, frames), at)
     inside = rng.random(count) * np.maximum(0, pool.frames[ids] - frames)  # connected speech: any stretch of it
-    anchor, at = np.where(speech, inside, first), np.where(speech, 0, at)
+    anchor, at = np.where(speech, inside, np.where(piece, core_first, first)), np.where(speech, 0, at)
     silent = label == SILENCE
     word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, rest=True)
     neighbours = ~silent & ~speech
@@ -129,12 +131,12 @@ def _neighbour(
     keyword = kind > 0.75
     other[keyword] = _choose(rng, pool.any_keyword, int(keyword.sum()))
     gap = _between(rng, augment.neighbour_gap_frames, count)
-    seen = MOST_OF_A_PIECE * (pool.word_last - pool.word_first + 1)[other]
+    seen = MOST_OF_A_PIECE * (pool.core_last - pool.core_first + 1)[other]
     if before:
         at = np.where(keyword, np.minimum(edge - gap, seen), edge - gap)
     else:
         at = np.where(keyword, np.maximum(edge + gap, recipe.window_frames - seen), edge + gap)
-    anchor = (pool.word_last if before else pool.word_first)[other].astype(np.float64)
+    anchor = (pool.core_last if before else pool.core_first)[other].astype(np.float64)
     heard = allowed & (rng.random(count) < augment.neighbour_share)
     gain = pool.level[ids] - pool.level[other] + rng.uniform(-8, 6, count) / DB_PER_LOG2
     return Placed(other, anchor, at, np.ones(count), gain, heard, rest=False)

@@ -1,5 +1,6 @@
 """Recordings to a store of features: one pass of the front end over every recording, on several processes."""
 
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ class FeatureOptions:
     seed: int = 0
 
 
+Made = list[tuple[Clip, LogMelQ8]] | str  # the clips of one recording, or the line that says why there are none
+
+
 def _sounds(recording: Recording, options: FeatureOptions, rooms: Sequence[NDArray[np.float64]]) -> Iterator[Samples]:
     audio = read_sound(recording)
     first, last = (int(share * len(audio)) for share in options.part)
@@ -48,7 +52,7 @@ def _sounds(recording: Recording, options: FeatureOptions, rooms: Sequence[NDArr
         yield degrade(audio, rooms, options.overdrive_db, rng)
 
 
-def _clips(recording: Recording, options: FeatureOptions) -> list[tuple[Clip, LogMelQ8]] | str:
+def _clips(recording: Recording, options: FeatureOptions) -> Made:
     """The clips of one recording, or the line that says why there are none."""
     rooms = _rooms(options.rooms)
     front_end = _front_end()
@@ -103,10 +107,15 @@ def make_clips(
 ) -> Iterator[tuple[Clip, LogMelQ8]]:
     """Clips of all recordings in order; `advance` is called after each, `refuse` with a line for each unusable one."""
     work = partial(_clips, options=options)
-    with ProcessPoolExecutor(jobs) as pool:
-        for result in pool.map(work, recordings, chunksize=16):
-            advance()
-            if isinstance(result, str):
-                refuse(result)
-            else:
-                yield from result
+    for result in map(work, recordings) if jobs == 1 else _mapped(work, recordings, jobs):
+        advance()
+        if isinstance(result, str):
+            refuse(result)
+        else:
+            yield from result
+
+
+def _mapped(work: Callable[[Recording], Made], recordings: Sequence[Recording], jobs: int) -> Iterator[Made]:
+    # Spawned, not forked: the caller may have threads (a progress bar is one), and a fork of those can hang.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, recordings, chunksize=16)

@@ -17,7 +17,6 @@ from .mixing import FEATURE_SCALE
 from .recipe import Recipe
 from .train import Trained
 
-CHECKPOINT = "fine-tune.pt"
 _FIRST_BATCH = 1 << 24  # batches that training never drew
 
 
@@ -34,7 +33,7 @@ def quantize_network(recipe: Recipe, trained: Trained, run: Path, report: Callab
     network.calibrate(batches)
     network, teacher = network.to(device), teacher.to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
-    saved = checkpoint.load(run / CHECKPOINT, recipe.digest)
+    saved = checkpoint.load(run / checkpoint.FINE_TUNING, recipe.digest)
     if saved:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -49,7 +48,7 @@ def quantize_network(recipe: Recipe, trained: Trained, run: Path, report: Callab
         done = step + 1
         if done % recipe.training.checkpoint_steps == 0 or done == spec.steps:
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-            checkpoint.save(run / CHECKPOINT, {"recipe": recipe.digest, "step": done, **state})
+            checkpoint.save(run / checkpoint.FINE_TUNING, {"recipe": recipe.digest, "step": done, **state})
         report(done)
     return network.cpu().eval()
 

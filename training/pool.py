@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tinyhark.app.errors import HarkError
 from tinyhark.dsp.front_end import FrontEnd, Samples
+from tinyhark.dsp.tables import LOG_BITS
 from tinyhark.dsp.word_bounds import word_bounds
 
 from .recipe import Recipe
@@ -16,6 +17,7 @@ from .store import OPEN_LICENCES, STORE_BITS, Clip, LogMelQ8, Store, to_q8
 Index = NDArray[np.int64]
 
 SECOND = 16_000
+CORE_DB = 15.0  # in a noisy recording all of it is within 30 dB of the peak; what is within 15 is the word itself
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,18 @@ class Group:
 
 @dataclass(frozen=True)
 class Pool:
-    """log_mel: [frames, 40] int16 Q8; the arrays: one entry a clip, in frames; level: log2 of its mean band sum."""
+    """log_mel: [frames, 40] int16 Q8; the arrays: one entry a clip, in frames; level: log2 of its mean band sum.
+
+    A word lies within 30 dB of its clip's peak, its core within 15 dB.
+    """
 
     log_mel: LogMelQ8
     start: Index
     frames: Index
     word_first: Index
     word_last: Index
+    core_first: Index
+    core_last: Index
     level: NDArray[np.float64]
     keywords: tuple[Group, ...]
     any_keyword: Group
@@ -49,8 +56,8 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
     blocks: list[LogMelQ8] = []
     clips: list[Clip] = []
     uses: list[str] = []
-    weights: list[float] = []  # as something else than a keyword
-    keyword_weights: list[float] = []
+    weights: list[float] = []
+    synthetic: list[bool] = []
     for spec in recipe.store:
         store = Store.load(stores / spec.path)
         _check_licence(recipe, store)
@@ -58,18 +65,18 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
         clips += store.clips
         uses += [spec.use] * len(store.clips)
         weights += [spec.weight] * len(store.clips)
-        keyword_weights += [spec.keyword_weight or spec.weight] * len(store.clips)
+        synthetic += [spec.synthetic] * len(store.clips)
     for name, made in made_noise(recipe.seed):
         blocks.append(made)
         clips.append(Clip("_silence_", "", "made", "own", "train", name, 0, len(made)))
         uses.append("noise")
         weights.append(20.0)
-        keyword_weights.append(1.0)
+        synthetic.append(True)
     frames = np.array([clip.frames for clip in clips])
     start = np.concatenate([[0], np.cumsum(frames)[:-1]])
     log_mel = np.concatenate(blocks)
     usable = np.array([_usable(recipe, clip) for clip in clips])
-    first, last, level = _words(log_mel, start, frames)
+    bounds, level = _words(log_mel, start, frames)
     use, weight = np.array(uses), np.array(weights)
     label = np.array([clip.label for clip in clips])
     is_word = (use == "words") & usable
@@ -79,8 +86,7 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
         ids = np.flatnonzero(is_word & (label == name))
         if not len(ids):
             raise HarkError(f"recipe {recipe.name}: no clips of the keyword {name!r} in its stores")
-        p = np.array(keyword_weights)[ids]
-        groups.append(Group(ids, p / p.sum()))
+        groups.append(Group(ids, _blended(weight[ids], np.array(synthetic)[ids], recipe.classes.synthetic)))
     other = np.flatnonzero(is_word & ~keyword)
     if not len(other):
         raise HarkError(f"recipe {recipe.name}: no words beside its keywords in its stores; unknown needs them")
@@ -88,8 +94,10 @@ def build_pool(recipe: Recipe, stores: Path) -> Pool:
         log_mel,
         start,
         frames,
-        first,
-        last,
+        bounds[:, 0],
+        bounds[:, 1],
+        bounds[:, 2],
+        bounds[:, 3],
         level,
         tuple(groups),
         _joined(groups),
@@ -117,14 +125,15 @@ def _usable(recipe: Recipe, clip: Clip) -> bool:
     )
 
 
-def _words(log_mel: LogMelQ8, start: Index, frames: Index) -> tuple[Index, Index, NDArray[np.float64]]:
-    first, last, level = np.zeros_like(start), np.zeros_like(start), np.zeros(len(start))
+def _words(log_mel: LogMelQ8, start: Index, frames: Index) -> tuple[Index, NDArray[np.float64]]:
+    """First and last frame of each word and of its core, [clips, 4]; the word's level, [clips]."""
+    bounds, level = np.zeros((len(start), 4), np.int64), np.zeros(len(start))
     for i, (begin, count) in enumerate(zip(start.tolist(), frames.tolist(), strict=True)):
-        clip = log_mel[begin : begin + count]
-        first[i], last[i] = word_bounds(clip.astype(np.int32) << (16 - STORE_BITS))
-        word = clip[first[i] : last[i] + 1].astype(np.float32) / (1 << STORE_BITS)
-        level[i] = np.log2(np.exp2(word).sum(axis=1).mean())
-    return first, last, level
+        clip = log_mel[begin : begin + count].astype(np.int32) << (LOG_BITS - STORE_BITS)
+        first, last = word_bounds(clip)
+        bounds[i] = first, last, *word_bounds(clip, CORE_DB)
+        level[i] = np.log2(np.exp2(clip[first : last + 1] * 2.0**-LOG_BITS).sum(axis=1).mean())
+    return bounds, level
 
 
 def _label_balance(labels: NDArray[np.str_], weight: NDArray[np.float64], power: float) -> NDArray[np.float64]:
@@ -133,6 +142,15 @@ def _label_balance(labels: NDArray[np.str_], weight: NDArray[np.float64], power:
     total = np.bincount(inverse, weight, minlength=len(names))
     p = np.asarray(weight * total[inverse] ** (power - 1), np.float64)
     return np.asarray(p / p.sum())
+
+
+def _blended(weight: NDArray[np.float64], synthetic: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
+    """Probabilities by which synthetic clips are drawn in `share` of all cases, where there are both kinds."""
+    p = np.asarray(weight / weight.sum(), np.float64)
+    if synthetic.any() and not synthetic.all():
+        p[synthetic] *= share / p[synthetic].sum()
+        p[~synthetic] *= (1 - share) / p[~synthetic].sum()
+    return p
 
 
 def _joined(groups: list[Group]) -> Group:

@@ -25,14 +25,14 @@ class StoreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """One store and what its clips are for.
 
     use: words (a clip's label is a keyword, or it is unknown), speech (connected speech: unknown, and neighbours of
-    words), noise (mixed in, and silence). weight: how much more often its clips are drawn than their number says;
-    keyword_weight: the same for its keywords, where that differs. credit: of its origin, for the model file.
+    words), noise (mixed in, and silence). weight: how much more often its clips are drawn than their number says.
+    synthetic: speech that a machine spoke (`classes.synthetic`). credit: of its origin, for the model file.
     """
 
     path: str
     use: Literal["words", "speech", "noise"]
     weight: Positive = 1.0
-    keyword_weight: Positive | None = None
+    synthetic: bool = False
     credit: str = ""
 
 
@@ -62,12 +62,17 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How often each class is drawn (shares; the keywords have the rest, evenly), and of what unknown consists."""
+    """How often each class is drawn (shares; the keywords have the rest, evenly), and of what unknown consists.
+
+    synthetic: the share of synthetic speech in each keyword that has both kinds. label_power: a word that is no keyword
+    and has n clips is drawn in proportion to n ** label_power.
+    """
 
     unknown: Share = 0.25
     silence: Share = 0.06
     unknown_speech: Share = 0.2
     unknown_pieces: Share = 0.06
+    synthetic: Share = 0.25
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
     def __post_init__(self) -> None:

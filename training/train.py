@@ -20,7 +20,7 @@ from .network import DSCNN
 from .recipe import Recipe, TrainingSpec
 from .validation import Validation, judge, load_validation
 
-CHECKPOINT = "checkpoint.pt"
+METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def train_network(
     network = new_network(recipe, process.device)
     optimiser = make_optimiser(network, spec)
     average = Average(network, spec.ema)
-    saved = checkpoint.load(run / CHECKPOINT, recipe.digest)
+    saved = checkpoint.load(run / checkpoint.TRAINING, recipe.digest)
     if saved:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -104,6 +104,8 @@ def train_network(
         normalisation = mixer.normalise()
     validation = load_validation(recipe, stores, normalisation)
     first = saved["step"] if saved else 0
+    if process.rank == 0:
+        _rewind(run, first)
     loss_of = nn.CrossEntropyLoss(label_smoothing=spec.label_smoothing)
     network.train()
     for step in range(first, spec.steps):
@@ -124,7 +126,7 @@ def train_network(
         if process.rank == 0 and (done % spec.checkpoint_steps == 0 or done == spec.steps):
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "average": average.state}
             state |= {"offset": normalisation.offset.tolist(), "multiplier": normalisation.multiplier.tolist()}
-            checkpoint.save(run / CHECKPOINT, {"recipe": recipe.digest, "step": done, **state})
+            checkpoint.save(run / checkpoint.TRAINING, {"recipe": recipe.digest, "step": done, **state})
         report(done, metrics)
     return Trained(averaged(recipe, average, process.device), normalisation, validation, mixer)
 
@@ -145,7 +147,26 @@ def averaged(recipe: Recipe, average: Average, device: torch.device) -> DSCNN:
     return network.eval()
 
 
+def _rewind(run: Path, step: int) -> None:
+    """Forget what a killed run did after its last checkpoint: metrics beyond `step`; from step 0, its fine-tuning."""
+    if step == 0:
+        (run / checkpoint.FINE_TUNING).unlink(missing_ok=True)
+    path = run / METRICS
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            if line.endswith("\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):  # the kill came while it was written
+            continue
+    beside = path.with_suffix(".part")
+    beside.write_text("".join(kept), encoding="utf-8")
+    beside.replace(path)
+
+
 def _log(run: Path, process: Process, metrics: dict[str, Any]) -> None:
     if process.rank == 0:
-        with (run / "metrics.jsonl").open("a") as file:
+        with (run / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": round(time.time(), 1), **metrics}) + "\n")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tinyhark.app.errors import HarkError
 from tinyhark.dsp.front_end import FrontEnd
 from tinyhark.dsp.quantize import quantize
 from tinyhark.dsp.tables import BANDS, LOG_BITS
@@ -39,7 +40,9 @@ def window_of(log_mel: LogMelQ8, recipe: Recipe, normalisation: Normalisation) -
 def load_validation(recipe: Recipe, stores: Path, normalisation: Normalisation) -> Validation:
     """The recipe's validation store, clips of excluded labels left out."""
     store = Store.load(stores / recipe.validation)
-    features, labels, words = [], [], []
+    features: list[Tensor] = []
+    labels: list[int] = []
+    words: list[str] = []
     for clip in store.clips:
         if clip.label in recipe.ignore_labels:
             continue
@@ -47,6 +50,8 @@ def load_validation(recipe: Recipe, stores: Path, normalisation: Normalisation) 
         features.append(window_of(log_mel, recipe, normalisation))
         labels.append(recipe.labels.index(clip.label) if clip.label in recipe.labels else UNKNOWN)
         words.append(clip.label)
+    if UNKNOWN not in labels or max(labels) == UNKNOWN:
+        raise HarkError(f"{store.path}: a validation store needs clips of the keywords and of other words")
     return Validation(torch.stack(features), torch.tensor(labels), tuple(words))
 
 

@@ -36,7 +36,8 @@ def bench(file: str, model: str, chunk_ms: int, seconds: float, repeats: int, as
 
     loaded = Model.load(model)
     sound = read_sound(file, round(seconds * SAMPLE_RATE_HZ))
-    sound = np.tile(sound, max(1, round(LEAST_S * SAMPLE_RATE_HZ / len(sound))))
+    if len(sound) < LEAST_S * SAMPLE_RATE_HZ:
+        sound = np.tile(sound, max(1, round(LEAST_S * SAMPLE_RATE_HZ / len(sound))))
     sound_s = len(sound) / SAMPLE_RATE_HZ
     chunk = chunk_ms * SAMPLE_RATE_HZ // 1000
     work = _work(loaded, sound, chunk)
@@ -65,29 +66,31 @@ def _work(model: "Model", sound: "Samples", chunk: int) -> dict[str, Callable[[]
 
     from tinyhark.dsp.decision import Decision
     from tinyhark.dsp.front_end import FrontEnd
-    from tinyhark.dsp.posterior import posteriors
+    from tinyhark.dsp.posterior import posteriors_of
     from tinyhark.dsp.quantize import quantize
 
+    from ..model_file import clip_window
     from ..spotter import Spotter
 
     m = model.metadata
     stride_samples = m.stride_frames * m.front_end.hop
     portion = -(-max(chunk, stride_samples) // chunk) * chunk  # the spotter collects chunks for the next posterior
     windows = len(sound) // stride_samples
-    offset, multiplier, table = np.array(m.offset), np.array(m.multiplier), np.array(m.posterior_table)
+    offset, multiplier = np.array(m.offset), np.array(m.multiplier)
+    spotter, stream = Spotter(model), FrontEnd(m.front_end.hop, m.front_end.n_mfcc)
     network = model.bind()
-    network.input[:] = model.window_of(sound)
+    network.input[:] = clip_window(sound, m.front_end, offset, multiplier, m.window_frames)
     codes = network.run().copy()
     parameters = [m.keywords[keyword].parameters() for keyword in model.keywords]
-    columns = np.array([model.labels.index(keyword) for keyword in model.keywords])
+    columns = [model.labels.index(keyword) for keyword in model.keywords]
 
     def total() -> None:
-        spotter = Spotter(model)
+        spotter.reset()
         for first in range(0, len(sound), chunk):
             spotter.feed(sound[first : first + chunk])
 
     def front_end() -> None:
-        stream = FrontEnd(m.front_end.hop, m.front_end.n_mfcc)
+        stream.reset()
         for first in range(0, len(sound), portion):
             quantize(stream.feed(sound[first : first + portion]), offset, multiplier)
 
@@ -98,7 +101,8 @@ def _work(model: "Model", sound: "Samples", chunk: int) -> dict[str, Callable[[]
     def decide() -> None:
         decision = Decision(parameters, stride_samples, m.exclusion_ms)
         for step in range(windows):
-            decision.step(posteriors(codes, table)[columns], (step + 1) * stride_samples)
+            shares = posteriors_of(codes.tolist(), m.posterior_table)
+            decision.step_of([shares[column] for column in columns], (step + 1) * stride_samples)
 
     return {"total": total, "front_end": front_end, "network": infer, "decision": decide}
 

@@ -1,6 +1,5 @@
 """`hark features`: recordings to a store."""
 
-import csv
 import os
 import sys
 from pathlib import Path
@@ -23,9 +22,10 @@ def _range(_context: click.Context, parameter: click.Parameter, value: str) -> t
 def _splits(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not {"recording", "split"} <= rows[0].keys():
+    from ..recordings import read_table
+
+    rows = read_table(path)
+    if not {"recording", "split"} <= rows[0].keys():
         raise HarkError(f"{path}: needs the columns recording and split, has {', '.join(rows[0])}")
     return {row["recording"]: row["split"] for row in rows}
 
@@ -39,13 +39,26 @@ def _splits(path: Path | None) -> dict[str, str]:
 @click.option("--speaker-pattern", help="Regular expression; its first group, found in the file name, is the speaker.")
 @click.option("--split", default="train", show_default=True, help="Split of recordings that --splits does not list.")
 @click.option("--splits", type=click.Path(exists=True, path_type=Path), help="CSV: recording, split.")
-@click.option("--segment-s", type=float, help="Cut recordings into pieces of so many seconds.")
+@click.option(
+    "--segment-s", type=click.FloatRange(min=0, min_open=True), help="Cut recordings into pieces of so many seconds."
+)
 @click.option("--part", default="0:1", show_default=True, callback=_range, help="Take this share of each recording.")
-@click.option("--copies", default=0, help="So many degraded copies of each instead of the recording itself.")
+@click.option(
+    "--copies",
+    default=0,
+    type=click.IntRange(min=0),
+    help="So many degraded copies of each instead of the recording itself.",
+)
 @click.option("--rooms", type=click.Path(exists=True, path_type=Path), help="Impulse responses for the copies.")
-@click.option("--overdrive-db", default=12.0, show_default=True, help="Clipping of the copies, at most.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--jobs", default=os.cpu_count() or 1, show_default="all cores")
+@click.option(
+    "--overdrive-db",
+    default=12.0,
+    type=click.FloatRange(min=0),
+    show_default=True,
+    help="Clipping of the copies, at most.",
+)
+@click.option("--seed", default=0, type=click.IntRange(min=0), show_default=True)
+@click.option("--jobs", default=os.cpu_count() or 1, type=click.IntRange(min=1), show_default="all cores")
 def features(
     sources: tuple[Path, ...],
     out: Path,
@@ -71,8 +84,9 @@ def features(
 
     from ..features import FeatureOptions, make_clips
     from ..recordings import find_recordings, read_labels
-    from ..store import write_store
+    from ..store import check_place, write_store
 
+    check_place(out)
     listed = _splits(splits)
     recordings = []
     for source in sources:
@@ -84,12 +98,14 @@ def features(
     options = FeatureOptions(origin, licence, segment, part, copies, rooms, overdrive_db, seed)
     console = Console(stderr=True)
     refused: list[str] = []
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(out.name, total=len(recordings))
-        clips = make_clips(recordings, options, jobs, lambda: progress.advance(task), refused.append)
-        count = write_store(out, clips, " ".join(["hark", *sys.argv[1:]]))
-    for line in refused:
-        click.echo(f"hark: {line}", err=True)
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(out.name, total=len(recordings))
+            clips = make_clips(recordings, options, jobs, lambda: progress.advance(task), refused.append)
+            count = write_store(out, clips, " ".join(["hark", *sys.argv[1:]]))
+    finally:
+        for line in refused:
+            click.echo(f"hark: {line}", err=True)
     click.echo(f"{out}: {count} clips of {len(recordings) - len(refused)} recordings")
     if refused:
         raise HarkError(f"{len(refused)} of {len(recordings)} recordings could not be used")

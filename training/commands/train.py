@@ -1,6 +1,7 @@
 """`hark train`: a recipe to a model file."""
 
 import csv
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,10 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 
 
 def _speakers(table: Path, fold: str | None) -> tuple[str, ...]:
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or "speaker" not in rows[0] or (fold is not None and "fold" not in rows[0]):
+    from ..recordings import read_table
+
+    rows = read_table(table)
+    if "speaker" not in rows[0] or (fold is not None and "fold" not in rows[0]):
         raise HarkError(f"{table}: needs a column speaker, and fold where --fold is given")
     speakers = tuple(row["speaker"] for row in rows if fold is None or row["fold"] == fold)
     if not speakers:
@@ -29,7 +31,25 @@ def _speakers(table: Path, fold: str | None) -> tuple[str, ...]:
 def _recipe(name: str) -> Path:
     path = Path(name)
     packaged = RECIPES / f"{name}.toml"
-    return packaged if not path.exists() and packaged.exists() else path
+    if path.exists():
+        return path
+    if not packaged.exists():
+        names = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+        raise HarkError(f"{name}: no such recipe; give a TOML file, or the name of a packaged one ({names})")
+    return packaged
+
+
+def _prepare(run: Path, out: Path) -> None:
+    """Make the folders before hours are spent; raises HarkError where they cannot be written."""
+    for folder in (run, out.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarkError(f"{folder}: cannot be made ({error.strerror}); name another by --run or --out") from error
+        if not os.access(folder, os.W_OK):
+            raise HarkError(f"{folder}: cannot be written; name another by --run or --out")
+    if out.is_dir():
+        raise HarkError(f"{out}: is a folder; --out names the model file")
 
 
 @click.command()
@@ -58,7 +78,7 @@ def train(
     """Train, quantize and export the model that RECIPE (a TOML file, or a packaged one's name) describes.
 
     A run that was killed goes on from its last checkpoint when the same command is given again. On several processes:
-    torchrun --nproc-per-node N --no-python hark train ...
+    torchrun --nproc-per-node N --no-python -- hark train ...
     """
     import torch
     from msgspec.structs import replace
@@ -77,6 +97,7 @@ def train(
         loaded = replace(loaded, training=replace(loaded.training, steps=steps))
     run = run or Path("runs") / loaded.name
     path = out or run / f"{loaded.name}.onnx"
+    _prepare(run, path)
     with _Progress() as progress:
         outcome = train_model(loaded, stores, run, path, progress.report)
     if outcome is None:
@@ -128,9 +149,11 @@ class _Progress:
         )
         self._task = self._bar.add_task("", total=1, metrics="")
         self._stage = ""
+        self._quiet = int(os.environ.get("RANK", "0")) > 0  # of several processes the first one speaks
 
     def __enter__(self) -> "_Progress":
-        self._bar.start()
+        if not self._quiet:
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,6 +163,6 @@ class _Progress:
         """Show that `done` of `total` steps of `stage` are done."""
         shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self._bar.update(self._task, description=stage, completed=done, total=total, metrics=shown)
-        if not self._console.is_terminal and (stage != self._stage or len(metrics) > 1):
+        if not self._quiet and not self._console.is_terminal and (stage != self._stage or len(metrics) > 1):
             click.echo(f"{stage} {done}/{total}  {shown}", err=True)
         self._stage = stage
