@@ -42,6 +42,11 @@ def lengths(pool: Pool, placed: Placed) -> NDArray[np.float64]:
     return (pool.word_last - pool.word_first + 1)[placed.ids] / placed.rate
 
 
+def cores(pool: Pool, placed: Placed) -> NDArray[np.float64]:
+    """Window frames that the core of each word takes."""
+    return (pool.core_last - pool.core_first + 1)[placed.ids] / placed.rate
+
+
 def inside(at: NDArray[np.float64], length: NDArray[np.float64], frames: int = 97) -> NDArray[np.float64]:
     """How much of [at, at + length] lies in the window."""
     return np.maximum(0, np.minimum(frames, at + length) - np.maximum(0, at))
@@ -109,8 +114,9 @@ def test_words_that_are_longer_than_the_window_fill_it(drawn: Callable[..., Draw
 
 def test_pieces_show_at_most_45_percent(drawn: Callable[..., Draw], pool: Pool) -> None:
     draw = drawn(classes={"unknown": 1.0, "silence": 0.0, "unknown_speech": 0.0, "unknown_pieces": 1.0})
-    length = lengths(pool, draw.word)
+    length = cores(pool, draw.word)
     seen = inside(draw.word.at, length) / length
+    np.testing.assert_array_equal(draw.word.anchor, pool.core_first[draw.word.ids])
     assert MOST_OF_A_PIECE == 0.45
     assert seen.max() <= 0.45 + 1e-9
     assert seen.min() >= 0.1 - 1e-9
@@ -132,7 +138,7 @@ def test_neighbours_keep_their_distance_and_keywords_stay_pieces(drawn: Callable
         is_keyword = np.isin(names[neighbour.ids], keyword)
         assert (gap[heard & ~is_keyword] <= 9 + 1e-9).all()
         assert 0.15 < is_keyword[heard].mean() < 0.35
-        length = lengths(pool, neighbour)
+        length = cores(pool, neighbour)
         # `at` is where the last frame lies before the word, where the first one lies after it.
         first = neighbour.at - length + 1 if neighbour is draw.before else neighbour.at
         seen = inside(first, length)[heard & is_keyword]

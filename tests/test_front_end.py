@@ -109,6 +109,13 @@ def test_whole_recordings_leave_the_stream_alone():
     np.testing.assert_array_equal(np.concatenate([first, second]), FrontEnd().mfcc(audio))
 
 
+def test_many_lengths_in_turn():
+    front_end, audio = FrontEnd(), sound(16, 512 + 39 * 160)
+    whole = front_end.mfcc(audio)
+    for frames in (*range(1, 41), *range(40, 0, -1)):
+        np.testing.assert_array_equal(front_end.mfcc(audio[: 512 + (frames - 1) * 160]), whole[:frames])
+
+
 def test_results_do_not_share_memory():
     front_end, audio = FrontEnd(), sound(11, 2000)
     first = front_end.feed(audio)

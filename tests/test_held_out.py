@@ -14,7 +14,7 @@ from tinyhark.training.store import Store
 
 pytest.importorskip("torch")
 
-from tinyhark.training.held_out import codes_of_clip, judge_held_out, recorded_clips  # noqa: E402
+from tinyhark.training.held_out import codes_of_clip, judge_held_out, recorded_clips
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from tinyhark.app.errors import HarkError
 from tinyhark.dsp.word_bounds import word_bounds
 from tinyhark.training.draw import FULL_SCALE_LEVEL
-from tinyhark.training.pool import Group, Pool, build_pool, made_noise
+from tinyhark.training.pool import CORE_DB, Group, Pool, build_pool, made_noise
 from tinyhark.training.recipe import Recipe, StoreSpec
 from tinyhark.training.store import OPEN_LICENCES, Clip, write_store
 
@@ -45,6 +46,8 @@ def test_positions_are_those_of_the_features(pool: Pool) -> None:
         clip = pool.log_mel[pool.start[i] : pool.start[i] + pool.frames[i]]
         first, last = word_bounds(clip.astype(np.int32) << 8)
         assert (pool.word_first[i], pool.word_last[i]) == (first, last)
+        assert (pool.core_first[i], pool.core_last[i]) == word_bounds(clip.astype(np.int32) << 8, CORE_DB)
+        assert first <= pool.core_first[i] <= pool.core_last[i] <= last
         energy = np.exp2(clip[first : last + 1] / 256).sum(axis=1).mean()
         assert pool.level[i] == pytest.approx(np.log2(energy), abs=1e-4)
 
@@ -151,16 +154,40 @@ def test_what_is_missing_is_named(recipe: Recipe, other: Callable[..., Path]) ->
         build_pool(replace(recipe, store=(StoreSpec(path="nowhere", use="words"), by_use["speech"])), folder)
 
 
-def test_weights_say_how_often(recipe: Recipe, other: Callable[..., Path]) -> None:
-    folder = other(*[("low", "own", "train", 60)] * 3, ("high", "own", "train", 60), *[("top", "own", "train", 60)] * 4)
-    (folder / "more").symlink_to(folder / "words")
-    more = StoreSpec(path="more", use="words", weight=2.0, keyword_weight=5.0)
-    pool = build_pool(replace(recipe, store=(*recipe.store, more)), folder)
-    second = sum(len(group.ids) for group in (pool.keywords[0], pool.keywords[1], pool.unknown)) // 2
-    late = {id(clip) for clip in pool.clips[-8 - second : -8]}
-    assert share(pool, pool.keywords[0], lambda clip: id(clip) in late) == pytest.approx(5 / 6)
-    assert share(pool, pool.unknown, lambda clip: id(clip) in late) == pytest.approx(2 / 3)
+@pytest.fixture
+def doubled(other: Callable[..., Path]) -> Callable[[StoreSpec, Recipe], tuple[Pool, Callable[[Clip], bool]]]:
+    """A pool of two equal stores, the second as `more` says, and which of its clips are of the second."""
+
+    def make(more: StoreSpec, recipe: Recipe) -> tuple[Pool, Callable[[Clip], bool]]:
+        rows = [*[("low", "own", "train", 60)] * 3, ("high", "own", "train", 60), *[("top", "own", "train", 60)] * 4]
+        folder = other(*rows)
+        (folder / "more").symlink_to(folder / "words")
+        pool = build_pool(replace(recipe, store=(*recipe.store, more)), folder)
+        second = {id(clip) for clip in pool.clips[-8 - len(rows) : -8]}  # the last eight are made noises
+        return pool, lambda clip: id(clip) in second
+
+    return make
+
+
+def test_weights_say_how_often(doubled: Callable[..., Any], recipe: Recipe) -> None:
+    pool, second = doubled(StoreSpec(path="more", use="words", weight=2.0), recipe)
+    assert share(pool, pool.keywords[0], second) == pytest.approx(2 / 3)
+    assert share(pool, pool.unknown, second) == pytest.approx(2 / 3)
     assert share(pool, pool.any_keyword, lambda clip: clip.label == "low") == pytest.approx(1 / 2)
+
+
+def test_synthetic_speech_has_its_share_of_the_keywords(doubled: Callable[..., Any], recipe: Recipe) -> None:
+    made = replace(recipe, classes=replace(recipe.classes, synthetic=0.2))
+    pool, second = doubled(StoreSpec(path="more", use="words", weight=3.0, synthetic=True), made)
+    for group in pool.keywords:
+        assert share(pool, group, second) == pytest.approx(0.2)
+    assert share(pool, pool.unknown, second) == pytest.approx(3 / 4)
+
+
+def test_a_keyword_of_synthetic_speech_alone_keeps_all(recipe: Recipe, stores: Path) -> None:
+    store = tuple(replace(spec, synthetic=spec.use == "words") for spec in recipe.store)
+    pool = build_pool(replace(recipe, store=store), stores)
+    assert [group.p.sum() for group in pool.keywords] == [pytest.approx(1)] * 2
 
 
 @pytest.mark.parametrize(("power", "ratio"), [(0.0, 1.0), (0.5, 3.0), (1.0, 9.0)])
@@ -172,8 +199,7 @@ def test_labels_are_balanced_by_a_power(recipe: Recipe, other: Callable[..., Pat
     assert top / (1 - top) == pytest.approx(ratio)
 
 
-def test_long_noises_and_talks_are_drawn_more(recipe: Recipe, stores: Path) -> None:
-    pool = build_pool(recipe, stores)
+def test_long_talks_are_drawn_more(pool: Pool) -> None:
     np.testing.assert_allclose(pool.speech.p, pool.frames[pool.speech.ids] / pool.frames[pool.speech.ids].sum())
 
 

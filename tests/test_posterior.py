@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tinyhark.dsp.posterior import posterior_table, posteriors
+from tinyhark.dsp.posterior import posterior_table, posteriors, posteriors_of
 
 repeatable = settings(derandomize=True, deadline=None)
 codes_of_labels = st.integers(1, 20).flatmap(lambda labels: arrays(np.int8, labels))
@@ -57,6 +57,13 @@ def test_only_differences_of_codes_count(codes, shift):
     if moved.min() >= -128 and moved.max() <= 127:
         table = posterior_table(0.1)
         np.testing.assert_array_equal(posteriors(moved.astype(np.int8), table), posteriors(codes, table))
+
+
+@given(codes=codes_of_labels, scale=st.floats(0.01, 0.5))
+@repeatable
+def test_plain_integers_give_the_same(codes, scale):
+    table = posterior_table(scale)
+    assert posteriors_of(codes.tolist(), table.tolist()) == posteriors(codes, table).tolist()
 
 
 def test_the_widest_difference_of_codes():

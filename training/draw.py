@@ -81,6 +81,8 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     first, last = pool.word_first[ids].astype(np.float64), pool.word_last[ids].astype(np.float64)
     length = (last - first + 1) / rate
     at = _positions(rng, augment, first, length, frames)
+    cut = (label == UNKNOWN) & (rng.random(count) < recipe.classes.unknown_cut)
+    at = np.where(cut, rng.uniform(-0.7, 0.7, count) * length + rng.random(count) * (frames - length), at)
     core_first = pool.core_first[ids].astype(np.float64)
     core_length = (pool.core_last[ids] + 1 - core_first) / rate
     at = np.where(piece, _cut_positions(rng, core_length, frames), at)
