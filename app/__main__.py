@@ -8,6 +8,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 def main() -> None:
     """Run `hark` with the arguments of the process and exit with its status."""
+    from .process import prepare
+
+    prepare()
     from .cli import hark
 
     hark(prog_name="hark")

@@ -1,11 +1,17 @@
 """The command `hark`: a table of commands, each loaded when it is used."""
 
+import errno
 import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from .errors import HarkError
+from .text import printable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -36,6 +42,9 @@ EXTRAS = {
     "jinja2": "eval",
 }
 _LIBRARY_NAMES = {"torch": "PyTorch"}
+
+
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
 class Fault(click.ClickException):
@@ -97,11 +106,15 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a user can mend becomes one line and exit status 2."""
         try:
-            return super().invoke(ctx)
-        except HarkError as error:
-            raise Fault(str(error)) from error
+            with _in_one_line():
+                return super().invoke(ctx)
         except ModuleNotFoundError as error:
             refuse(ctx.invoked_subcommand or "hark", error)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """As click does it: `--help` and `--version` write here."""
+        with _in_one_line():
+            return super().make_context(*args, **options)
 
     def _plugins(self) -> "dict[str, EntryPoint]":
         from importlib.metadata import entry_points  # 3 MB that most commands do without
@@ -122,6 +135,37 @@ def refuse(command: str, error: ModuleNotFoundError) -> NoReturn:
     if module == "tinyhark":
         raise Fault(f"{command} is not part of this installation ({error.name} is missing)") from error
     raise error
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """What a user, a device or the system can mend is one line; Ctrl-C is one, too."""
+    try:
+        yield
+    except HarkError as error:
+        raise Fault(str(error)) from error
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        line = printable(" ".join(error.format_message().split())).rstrip(".")
+        raise Fault(f"{line}; see {error.ctx.command_path if error.ctx else 'hark'} --help") from error
+    except BrokenPipeError:
+        raise  # whoever read the output has enough; click ends the program without a word
+    except OSError as error:
+        raise Fault(_refusal(error)) from error
+    except KeyboardInterrupt:
+        click.echo("hark: stopped", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _refusal(error: OSError) -> str:
+    """What the system refuses, where no command has words of its own for it."""
+    what = error.strerror or str(error)
+    if error.filename is not None:
+        return printable(f"{os.fsdecode(error.filename)}: {what}")
+    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):  # a file has a name; only a stream has none
+        return f"standard output: cannot be written: {what}"
+    return printable(what)
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

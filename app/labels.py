@@ -8,6 +8,7 @@ from tinyhark.dsp.matching import Label
 
 from .errors import HarkError
 
+_MOST_DIGITS = 12  # of a number of samples: a year and more
 _COLUMNS = ("start_sample", "end_sample", "keyword", "text")
 
 
@@ -69,8 +70,8 @@ def _parse(cells: list[str], place: str) -> Said:
         raise HarkError(f"{place}: has {len(cells)} columns; it must have {', '.join(_COLUMNS[:3])} and may have text")
     samples = []
     for name, cell in zip(_COLUMNS, cells[:2], strict=False):
-        if not (cell.isascii() and cell.isdigit()):
-            raise HarkError(f"{place}: {name} is {cell!r}; it must be a whole number of samples at 16 kHz")
+        if not (cell.isascii() and cell.isdigit() and len(cell) <= _MOST_DIGITS):
+            raise HarkError(f"{place}: {name} is {cell[:40]!r}; it must be a whole number of samples at 16 kHz")
         samples.append(int(cell))
     try:
         return Said(Label(samples[0], samples[1], cells[2]), cells[3] if len(cells) == 4 else "")

@@ -12,6 +12,7 @@ from tinyhark.dsp.front_end import FrontEnd, Samples
 from . import catalog, model_file
 from .errors import ModelError
 from .model_file import Metadata, Window
+from .text import printable
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -65,7 +66,7 @@ class Model:
     @property
     def name(self) -> str:
         """The file's name without its suffix."""
-        return self.path.stem
+        return printable(self.path.stem)
 
     @property
     def labels(self) -> list[str]:
@@ -138,4 +139,4 @@ def _check_shapes(session: "InferenceSession", metadata: Metadata) -> None:
 def _check_end(name: str, ends: list[Any], shape: list[int]) -> None:
     if len(ends) != 1 or ends[0].type != "tensor(int8)" or list(ends[0].shape) != shape:
         found = ", ".join(f"{end.type} {list(end.shape)}" for end in ends)
-        raise ModelError(f"has the {name} {found}; its metadata asks for one tensor(int8) {shape}")
+        raise ModelError(f"has the {name} {found or 'of no tensor'}; its metadata asks for one tensor(int8) {shape}")

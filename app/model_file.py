@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyhark.dsp.decision import KeywordParameters
+from tinyhark.dsp.decision import KeywordParameters, check_time
 from tinyhark.dsp.front_end import DIGEST, HOPS_SAMPLES, FrontEnd, Samples
 from tinyhark.dsp.posterior import POSTERIOR_BITS, TABLE_SIZE
 from tinyhark.dsp.quantize import quantize
@@ -177,19 +177,25 @@ def _check_table(table: list[int]) -> None:
 
 def _check_keywords(metadata: Metadata) -> None:
     names = metadata.keyword_names
-    if len(set(metadata.labels)) != len(metadata.labels) or "" in metadata.labels:
-        raise ModelError(f"has labels {metadata.labels}; they must be different names")
+    if len(set(metadata.labels)) != len(metadata.labels) or not all(map(_is_name, metadata.labels)):
+        raise ModelError(f"has labels {metadata.labels}; they must be different names without control characters")
     if not names or set(names) != set(metadata.keywords):
         raise ModelError(
             f"has parameters for the keywords {sorted(metadata.keywords)} and the labels {metadata.labels}"
         )
-    if not 0 <= metadata.exclusion_ms < float("inf"):
-        raise ModelError(f"has exclusion_ms {metadata.exclusion_ms}; it must be 0 or more")
+    try:
+        check_time("exclusion_ms", metadata.exclusion_ms)
+    except ValueError as error:
+        raise ModelError(f"has unusable parameters: {error}") from error
     for name, spec in metadata.keywords.items():
         try:
             spec.parameters()
         except ValueError as error:
             raise ModelError(f"has unusable parameters for '{name}': {error}") from error
+
+
+def _is_name(label: str) -> bool:
+    return bool(label) and label.isprintable()  # a terminal shows it, a label file has it in a line
 
 
 def _check_integers(name: str, values: list[int], count: int, low: int, high: int) -> None:

@@ -19,6 +19,7 @@ from .posterior import POSTERIOR_BITS
 from .tables import SAMPLE_RATE_HZ
 
 _ONE = 1 << POSTERIOR_BITS  # Q15
+_LONGEST_MS = 3_600_000  # an hour: memory grows with the smoothing
 
 
 class Verdict(enum.StrEnum):
@@ -47,7 +48,7 @@ class KeywordParameters:
             if not 0 < value <= 1:
                 raise ValueError(f"{name} is {value}; it must be above 0 and at most 1")
         for name in ("smoothing_ms", "refractory_ms"):
-            _check_time(name, getattr(self, name))
+            check_time(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Decision:
             raise ValueError("there are no keywords; a decision needs at least one")
         if stride_samples < 1:
             raise ValueError(f"stride_samples is {stride_samples}; it must be 1 or more")
-        _check_time("exclusion_ms", exclusion_ms)
+        check_time("exclusion_ms", exclusion_ms)
         self._rules = _Rules.of(parameters, stride_samples)
         self._exclusion_samples = _samples(exclusion_ms)
         self.reset()
@@ -223,6 +224,7 @@ def _samples(ms: float) -> int:
     return math.floor(ms * SAMPLE_RATE_HZ / 1000 + 0.5)
 
 
-def _check_time(name: str, ms: float) -> None:
-    if not (math.isfinite(ms) and ms >= 0):
-        raise ValueError(f"{name} is {ms}; it must be a finite number of milliseconds, 0 or more")
+def check_time(name: str, ms: float) -> None:
+    """Raise ValueError, with `name`, where `ms` is no time that a decision can wait: 0 to an hour."""
+    if not 0 <= ms <= _LONGEST_MS:
+        raise ValueError(f"{name} is {ms}; it must be a number of milliseconds from 0 to {_LONGEST_MS}")

@@ -1,4 +1,4 @@
-"""What the shipped model promises: its size, its cost, and how it hears. Recordings where they are, made sound everywhere."""
+"""What the shipped model promises: size, cost, hearing; on recordings where they are, on made sound everywhere."""
 
 from collections.abc import Iterator
 from pathlib import Path

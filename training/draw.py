@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tinyhark.dsp.tables import BANDS
+
 from .pool import Group, Index, Pool
 from .recipe import AugmentationSpec, Range, Recipe
 
@@ -22,7 +24,7 @@ FULL_SCALE_LEVEL = 2 * 15 + np.log2(256 * 512 * 3 / 8) - 8
 class Placed:
     """Clips laid into windows, one each: frame `anchor` of clip `ids` lies at window frame `at`; power scale 2**gain.
 
-    From `first` to `last` (clip frames) is heard, the rest of the clip too where `rest` is true.
+    From `first` to `last` (clip frames) is heard. A negative rate runs backwards.
     """
 
     ids: Index
@@ -31,7 +33,8 @@ class Placed:
     rate: Floats
     gain: Floats
     heard: NDArray[np.bool_]
-    rest: bool
+    first: Floats
+    last: Floats
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Draw:
     pitch: Floats
     fill: NDArray[np.bool_]
     gain: Floats
+    colour: Floats  # [batch, 40] log2 of power
     masks: Index  # [batch, 4]: first frame, frames, first band, bands
 
 
@@ -89,14 +93,71 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     inside = rng.random(count) * np.maximum(0, pool.frames[ids] - frames)  # connected speech: any stretch of it
     anchor, at = np.where(speech, inside, np.where(piece, core_first, first)), np.where(speech, 0, at)
     silent = label == SILENCE
-    word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, rest=True)
+    whole = np.zeros(count), pool.frames[ids] - 1.0
+    word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, *whole)
     neighbours = ~silent & ~speech
     before = _neighbour(rng, pool, recipe, ids, neighbours, at, before=True)
     after = _neighbour(rng, pool, recipe, ids, neighbours & ~piece, at + length, before=False)
+    other = (label == UNKNOWN) & ~speech & ~piece
+    word, after = _joined(rng, pool, word, after, other & (rng.random(count) < recipe.classes.unknown_joint))
+    word = _reversed(pool, word, other & (rng.random(count) < recipe.classes.unknown_reversed))
     noise, gain = _levels(rng, pool, augment, ids, silent)
     masks = _masks(rng, augment, frames, count)
     fill = rng.random(count) < 0.7
-    return Draw(label, word, before, after, noise, _between(rng, augment.pitch, count), fill, gain, masks)
+    pitch, colour = _between(rng, augment.pitch, count), _colour(rng, augment, count)
+    return Draw(label, word, before, after, noise, pitch, fill, gain, colour, masks)
+
+
+def _joined(
+    rng: np.random.Generator, pool: Pool, word: Placed, after: Placed, chosen: NDArray[np.bool_]
+) -> tuple[Placed, Placed]:
+    """Where `chosen`, break words off in the middle of their core and go on with the last part of another word.
+
+    One of both is a keyword in half the cases, never both: two parts of keywords could be one.
+    """
+    count = len(chosen)
+    tail, kind = _choose(rng, pool.unknown, count), rng.random(count)
+    head = np.where(kind < 0.25, _choose(rng, pool.any_keyword, count), word.ids)
+    tail = np.where(kind > 0.75, _choose(rng, pool.any_keyword, count), tail)
+    head_core, tail_core = pool.core_first[head].astype(np.float64), pool.core_first[tail].astype(np.float64)
+    head_cut = head_core + rng.uniform(0.3, 0.7, count) * (pool.core_last[head] - pool.core_first[head])
+    tail_cut = tail_core + rng.uniform(0.3, 0.7, count) * (pool.core_last[tail] - pool.core_first[tail])
+    start = np.minimum(word.at, 60)
+    joint = start + (head_cut - head_core) / word.rate
+    gain = pool.level[head] - pool.level[tail]
+    first = Placed(head, head_core, start, word.rate, np.zeros(count), word.heard, np.zeros(count), head_cut)
+    second = Placed(
+        tail, tail_cut, joint, word.rate, gain, np.ones(count, bool), tail_cut, pool.word_last[tail].astype(np.float64)
+    )
+    return _where(chosen, first, word), _where(chosen, second, after)
+
+
+def _reversed(pool: Pool, word: Placed, chosen: NDArray[np.bool_]) -> Placed:
+    """Where `chosen`, words from their end to their start."""
+    anchor = pool.word_last[word.ids].astype(np.float64)
+    backwards = Placed(word.ids, anchor, word.at, -word.rate, word.gain, word.heard, word.first, word.last)
+    return _where(chosen & (word.last == pool.frames[word.ids] - 1), backwards, word)
+
+
+def _where(chosen: NDArray[np.bool_], one: Placed, other: Placed) -> Placed:
+    return Placed(
+        np.where(chosen, one.ids, other.ids),
+        np.where(chosen, one.anchor, other.anchor),
+        np.where(chosen, one.at, other.at),
+        np.where(chosen, one.rate, other.rate),
+        np.where(chosen, one.gain, other.gain),
+        np.where(chosen, one.heard, other.heard),
+        np.where(chosen, one.first, other.first),
+        np.where(chosen, one.last, other.last),
+    )
+
+
+def _colour(rng: np.random.Generator, augment: AugmentationSpec, count: int) -> Floats:
+    """[count, 40] smooth curves over the bands, log2 of power: a tilt and two slow waves, at most `colour_db` at the ends."""
+    x = np.linspace(-1, 1, BANDS)
+    tilt, wave, phase = rng.uniform(-1, 1, (count, 1)), rng.uniform(0, 0.5, (count, 1)), rng.random((count, 1))
+    curve = tilt * x + wave * np.sin(2 * np.pi * (x + phase))
+    return np.asarray(curve * augment.colour_db / DB_PER_LOG2)
 
 
 def _positions(
@@ -141,7 +202,8 @@ def _neighbour(
     anchor = (pool.core_last if before else pool.core_first)[other].astype(np.float64)
     heard = allowed & (rng.random(count) < augment.neighbour_share)
     gain = pool.level[ids] - pool.level[other] + rng.uniform(-8, 6, count) / DB_PER_LOG2
-    return Placed(other, anchor, at, np.ones(count), gain, heard, rest=False)
+    first, last = pool.word_first[other].astype(np.float64), pool.word_last[other].astype(np.float64)
+    return Placed(other, anchor, at, np.ones(count), gain, heard, first, last)
 
 
 def _levels(
@@ -156,9 +218,9 @@ def _levels(
     alone = target - pool.level[noise_ids]
     heard = np.where(silent, rng.random(count) > 0.1, rng.random(count) < augment.noise_share)
     start = rng.random(count) * np.maximum(1, pool.frames[noise_ids] - 1)
-    noise = Placed(
-        noise_ids, start, np.zeros(count), np.ones(count), np.where(silent, alone, relative), heard, rest=True
-    )
+    scale = np.where(silent, alone, relative)
+    endless = np.zeros(count), np.full(count, np.inf)
+    noise = Placed(noise_ids, start, np.zeros(count), np.ones(count), scale, heard, *endless)
     loudest = FULL_SCALE_LEVEL - pool.level[ids]  # speech cannot be louder than the converter
     gain = np.minimum(_between(rng, augment.gain_db, count) / DB_PER_LOG2, loudest)
     return noise, np.where(silent, 0, gain)

@@ -73,6 +73,7 @@ class Mixer:
         """-> [batch, n_mfcc, frames] float32, log2 units."""
         power = self._power(drawn.word, _warp(drawn.pitch), _tensor(drawn.fill))
         power *= self._unmasked(drawn)
+        power *= torch.exp2(_tensor(drawn.colour))[:, None]
         for other in (drawn.before, drawn.after, drawn.noise):
             some = np.flatnonzero(other.heard)
             if len(some):
@@ -86,10 +87,10 @@ class Mixer:
         first, last = _tensor(self.pool.word_first[placed.ids]), _tensor(self.pool.word_last[placed.ids])
         source = (self._time - _tensor(placed.at)[:, None]) * _tensor(placed.rate)[:, None]
         source += _tensor(placed.anchor)[:, None]
-        if placed.rest and warp is None:  # noise goes round
+        if np.isinf(placed.last).any():  # noise goes round
             source = torch.remainder(source, frames[:, None].float())
-        low, high = (torch.zeros_like(first), frames - 1) if placed.rest else (first, last)
-        heard = (source >= low[:, None]) & (source <= high[:, None])
+        low, high = _tensor(placed.first)[:, None], _tensor(placed.last)[:, None]
+        heard = (source >= low) & (source <= high)
         if fill is not None:
             source, heard = _filled(source, heard, first, last, frames, fill)
         whole = source.floor()
@@ -128,7 +129,8 @@ def _take(placed: Placed, some: NDArray[np.int64]) -> Placed:
         placed.rate[some],
         placed.gain[some],
         placed.heard[some],
-        placed.rest,
+        placed.first[some],
+        placed.last[some],
     )
 
 

@@ -65,7 +65,8 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """How often each class is drawn (shares; the keywords have the rest, evenly), and of what unknown consists.
 
     unknown_speech, unknown_pieces: the shares of unknown that are connected speech and pieces of keywords; unknown_cut:
-    of its other words, the share that the window's edge may cut. synthetic: the share of synthetic speech in each
+    of its other words, the share that the window's edge may cut; unknown_joint: the share that are the first part of one
+    word and the last of another; unknown_reversed: the share that run backwards. synthetic: the share of synthetic speech in each
     keyword that has both kinds. label_power: a word that is no keyword and has n clips is drawn in proportion to
     n ** label_power.
     """
@@ -75,6 +76,8 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unknown_speech: Share = 0.2
     unknown_pieces: Share = 0.06
     unknown_cut: Share = 0.4
+    unknown_joint: Share = 0.3
+    unknown_reversed: Share = 0.1
     synthetic: Share = 0.25
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
@@ -85,7 +88,10 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class AugmentationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Ranges that are drawn from, evenly; *_share: how often something happens at all."""
+    """Ranges that are drawn from, evenly; *_share: how often something happens at all.
+
+    colour_db: how much a microphone or a line may lift or lower the ends of the spectrum.
+    """
 
     rate: Range = (0.85, 1.18)
     pitch: Range = (0.9, 1.12)
@@ -97,6 +103,7 @@ class AugmentationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     noise_share: Share = 0.75
     snr_db: Range = (-3.0, 30.0)
     silence_dbfs: Range = (-95.0, 0.0)
+    colour_db: Annotated[float, Meta(ge=0)] = 6.0
     mask_share: Share = 0.4
     mask_frames: Natural = 10
     mask_bands: Annotated[int, Meta(ge=0, le=BANDS)] = 6

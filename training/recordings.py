@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tinyhark.app.audio.files import open_sound
 from tinyhark.app.errors import AudioError, HarkError
 from tinyhark.dsp.front_end import Samples
 from tinyhark.dsp.quantize import to_int16
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"})
+
+_MOST_DIGITS = 12  # of a number of samples: a year and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +103,22 @@ def read_labels(table: Path, folder: Path, label: str | None, split: str) -> lis
 
 
 def _whole_number(table: Path, line: int, text: str) -> int:
-    if not text.isdecimal():
-        raise HarkError(f"{table}:{line}: {text!r} is no number of samples")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise HarkError(f"{table}:{line}: {text[:40]!r} is no number of samples")
     return int(text)
 
 
 def read_sound(recording: Recording) -> Samples:
     """[n] int16 at 16 kHz, channels averaged; raises AudioError with one line for what cannot be read."""
     try:
-        with soundfile.SoundFile(recording.file) as file:
+        with open_sound(recording.file) as file:
             rate = file.samplerate
             if recording.first_sample:
                 file.seek(recording.first_sample * rate // SAMPLE_RATE_HZ)
             count = -1 if recording.samples is None else recording.samples * rate // SAMPLE_RATE_HZ
-            sound = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
-    except (OSError, soundfile.SoundFileError) as error:
+            with np.errstate(all="ignore"):  # what overflows is found below
+                sound = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
+    except (OSError, OverflowError, soundfile.SoundFileError) as error:
         raise AudioError(f"{recording.file}: not readable as sound ({error})") from error
     if not len(sound):
         raise AudioError(f"{recording.file}: no samples in it")

@@ -1,8 +1,9 @@
 """Sound files of any format, rate and channel count as a stream of 16 kHz mono int16 blocks."""
 
 import os
+import stat
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .truncation import shortfall
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ
 
+_RATES_HZ = (1_000, 1_000_000)  # outside of it, the header is garbage
 _BAD_FILE = 7  # libsndfile's SFE_BAD_FILE, whose own text speaks of pipes
 
 # What libsndfile reads and people have; names inside a folder are judged by these, a file named by itself is tried.
@@ -35,7 +37,7 @@ def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES
     Memory does not grow with the file. Raises AudioError, one line: before the first block where nothing can be read,
     after the last good one where the file turns out to be truncated, damaged or not finite.
     """
-    file = _open(Path(path))
+    file = open_sound(Path(path))
     with file:
         if file.frames == 0:
             raise AudioError(f"{path}: holds no sound")
@@ -66,7 +68,7 @@ def read_sound(path: str | os.PathLike[str], limit_samples: int | None = None) -
 def duration_s(path: str | os.PathLike[str]) -> float:
     """Seconds of sound that the file says it holds, 0 where it cannot be opened: for progress bars."""
     try:
-        with _open(Path(path)) as file:
+        with open_sound(Path(path)) as file:
             return float(file.frames / file.samplerate)
     except AudioError:
         return 0.0
@@ -74,37 +76,51 @@ def duration_s(path: str | os.PathLike[str]) -> float:
 
 def sound_files(folder: Path) -> list[Path]:
     """The sound files below a folder, by suffix, sorted; raises AudioError where there is none."""
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: is no folder; name one with sound files in it")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
         raise AudioError(f"{folder}: no sound files in this folder ({' '.join(sorted(SUFFIXES))})")
     return files
 
 
-def _open(path: Path) -> Any:
-    """A soundfile.SoundFile; what the system can say about a file is said in its words, not libsndfile's."""
+def open_sound(path: Path) -> Any:
+    """A soundfile.SoundFile to read, or AudioError; what the system can say of a file is said in its words."""
     import soundfile
 
+    _check_file(path)
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
-    if empty:
-        raise AudioError(f"{path}: is empty")
-    try:
-        with _silent(path):
-            return soundfile.SoundFile(path)
+        with _silent():
+            # As bytes, since soundfile refuses the text of a name that is no UTF-8.
+            file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
         what = "its format cannot be made out" if error.code == _BAD_FILE else error.error_string
         raise AudioError(f"{path}: is no sound file that can be read: {what}") from error
+    if not _RATES_HZ[0] <= file.samplerate <= _RATES_HZ[1]:
+        file.close()
+        raise AudioError(f"{path}: has a sample rate of {file.samplerate} Hz; it must be 1000 to 1000000 Hz")
+    return file
+
+
+def _check_file(path: Path) -> None:
+    """AudioError for what no sound can be read from; opens nothing, as that could wait for the far end of a pipe."""
+    try:
+        status = path.stat()
+        if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
+            raise AudioError(f"{path}: is no file but a pipe or device; raw sound is read from a pipe by hark detect -")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+    if not status.st_size:
+        raise AudioError(f"{path}: is empty")
+    if path.suffix.lower() == ".raw":
+        raise AudioError(f"{path}: raw sound has no header; hark detect - reads it from a pipe, as int16, 16 kHz, mono")
 
 
 @contextmanager
-def _silent(path: Path) -> Iterator[None]:
+def _silent() -> Iterator[None]:
     """libmpg123 writes remarks about MP3 files straight to file descriptor 2; the errors raised here say it all."""
-    if path.suffix.lower() != ".mp3":
-        yield
-        return
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
@@ -122,7 +138,7 @@ def _read(file: Any, path: str | os.PathLike[str], frames: int, dtype: str) -> I
     while True:
         at = file.tell()
         try:
-            with _silent(Path(path)):
+            with _silent() if file.format == "MP3" else nullcontext():
                 block = file.read(frames, dtype=dtype)
         except soundfile.LibsndfileError as error:
             raise AudioError(
@@ -148,7 +164,8 @@ def _convert(file: Any, path: str | os.PathLike[str], frames: int) -> Iterator[S
         resample = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32").resample_chunk
     try:
         for block in _read(file, path, frames, "float32"):
-            mono = block if block.ndim == 1 else block.mean(axis=1)
+            with np.errstate(all="ignore"):  # what overflows is found below
+                mono = block if block.ndim == 1 else block.mean(axis=1)
             if not np.isfinite(mono).all():
                 at = (file.tell() - len(mono) + int(np.argmin(np.isfinite(mono)))) / file.samplerate
                 raise AudioError(f"{path}: holds values that are no numbers (NaN or infinity), first at {at:.2f} s")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import model_option
+from .options import Finite, model_option
 
 if TYPE_CHECKING:
     from tinyhark.dsp.front_end import Samples
@@ -22,7 +22,7 @@ PARTS = ("total", "front_end", "network", "decision")
 @click.argument("file")
 @model_option
 @click.option("--chunk-ms", type=click.IntRange(1), default=80, show_default=True, help="Sound that comes at once.")
-@click.option("--seconds", type=click.FloatRange(1), default=30.0, show_default=True, help="Use no more of the file.")
+@click.option("--seconds", type=Finite(1), default=30.0, show_default=True, help="Use no more of the file.")
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Report the median of so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def bench(file: str, model: str, chunk_ms: int, seconds: float, repeats: int, as_json: bool) -> None:

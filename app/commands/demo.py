@@ -10,7 +10,9 @@ import click
 
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
+from ..cli import INTERRUPTED
 from ..errors import HarkError
+from ..text import encodable, printable
 from .options import make_spotter, spotter_options
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from ..spotter import Spotter
 
 _PACKAGED = Path(__file__).parent.parent / "demo"
-_INTERRUPTED = 130  # exit status, as shells have it
 
 
 @click.command()
@@ -57,7 +58,7 @@ def demo(file: Path | None, labels: Path | None, fast: bool, play: bool, as_json
     if as_json:
         from ..outcome_report import to_json
 
-        click.echo(to_json(str(file), spotter.model.name, samples, detections, outcome))
+        click.echo(to_json(encodable(str(file)), spotter.model.name, samples, detections, outcome))
     else:
         _report(detections, outcome, samples, in_lines=not fast and not can_show_live(sys.stdout))
     if outcome is not None and not outcome.goal_met:
@@ -90,7 +91,7 @@ def _hear(
                 return list(run(spotter, playback, watcher)), playback.samples
         except KeyboardInterrupt:
             click.echo(f"hark: stopped after {playback.samples / SAMPLE_RATE_HZ:.1f} s", err=True)
-            sys.exit(_INTERRUPTED)
+            sys.exit(INTERRUPTED)
 
 
 def _watcher(file: Path, said: "Sequence[Said] | None", spotter: "Spotter", *, paced: bool, quiet: bool) -> "Watcher":
@@ -102,7 +103,7 @@ def _watcher(file: Path, said: "Sequence[Said] | None", spotter: "Spotter", *, p
         return ProgressBar(duration_s(file))
     if can_show_live(sys.stdout):
         total_samples = round(duration_s(file) * SAMPLE_RATE_HZ)
-        return live_terminal(spotter, file.name, said=said, total_samples=total_samples or None)
+        return live_terminal(spotter, printable(file.name), said=said, total_samples=total_samples or None)
     return Lines(click.echo, lambda found: f"{found.time_s:.2f}  {found.keyword}  {found.score:.2f}")
 
 

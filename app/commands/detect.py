@@ -1,5 +1,6 @@
 """`hark detect`: the keywords in sound files, folders, or raw sound on standard input."""
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import click
 
 from ..errors import AudioError
 from ..progress import progress
+from ..text import encodable, printable
 from .options import make_spotter, spotter_options
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def _sources(paths: tuple[str, ...]) -> tuple[list[Source], list[str]]:
 
     sources, problems = [], []
     for path in paths:
-        if path != STDIN and Path(path).is_dir():
+        if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - no error, but False for an impossible name
             try:
                 sources += [Source(str(file), file.relative_to(path)) for file in sound_files(Path(path))]
             except AudioError as error:
@@ -139,9 +141,9 @@ def _search(spotter: "Spotter", path: str, advance: Any) -> Iterator["Detection"
 
 def _print(detection: "Detection", path: str, as_json: bool) -> None:
     if as_json:
-        line = detection.to_json(file=path)
+        line = detection.to_json(file=encodable(path))
     else:
-        line = f"{path}  {detection.time_s:.2f}  {detection.keyword}  {detection.score:.2f}"
+        line = f"{printable(path)}  {detection.time_s:.2f}  {detection.keyword}  {detection.score:.2f}"
     click.echo(line)
     sys.stdout.flush()
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 
 from ..errors import AudioError, HarkError, ModelError
+from ..text import printable
 from .options import model_option
 
 LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "sounddevice", "click", "rich", "msgspec")
@@ -74,7 +75,7 @@ def _self_test(file: str) -> Finding:
 
     model = Model.load(Path(file).absolute())
     model.verify()
-    facts = f"{model.size_bytes / 1000:.0f} kB, hears its golden input as it should, {model.path}"
+    facts = f"{model.size_bytes / 1000:.0f} kB, hears its golden input as it should, {printable(str(model.path))}"
     return Finding(f"model {model.name}", "ok", f"{', '.join(model.keywords)}; {facts}")
 
 

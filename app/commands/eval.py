@@ -20,7 +20,7 @@ def evaluate() -> None:
 @model_option
 @click.option("--balance", is_flag=True, help="Other words and silence, each one tenth as many as keyword clips.")
 @click.option("--noise", type=click.Path(path_type=Path), help="Recordings that --balance cuts its silence from.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of what --balance draws.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what --balance draws.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write confusion.png there.")
 def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: Any) -> None:
@@ -45,11 +45,11 @@ def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: 
         click.echo(f"hark: {problem}", err=True)
     if not confusion.total:
         sys.exit(2)
-    if report:
-        save_picture(confusion, report / "confusion.png")
     if as_json:
         click.echo(to_json(confusion, loaded.name))
     else:
         render(confusion, loaded.name)
+    if report:
+        save_picture(confusion, report / "confusion.png")
     if problems:
         sys.exit(2)

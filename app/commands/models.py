@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ModelError
+from ..text import encodable, printable
 
 if TYPE_CHECKING:
     from ..model import Model
@@ -80,11 +81,11 @@ def _text(model: "Model", packaged: bool) -> str:
     facts = [
         f"{len(model.keywords)} keywords",
         f"{model.size_bytes / 1000:.0f} kB",
-        model.metadata.licence,
+        printable(model.metadata.licence),
         f"accuracy {accuracy(model) or 'not stated'}",
         "comes with tinyhark" if packaged else "added",
     ]
-    return f"{model.name}: {', '.join(facts)}\n  {' '.join(model.keywords)}\n  {model.path}"
+    return f"{model.name}: {', '.join(facts)}\n  {' '.join(model.keywords)}\n  {printable(str(model.path))}"
 
 
 def _json(model: "Model") -> str:
@@ -97,6 +98,6 @@ def _json(model: "Model") -> str:
         "licence": model.metadata.licence,
         "accuracy": model.metadata.provenance.metrics.get("accuracy"),
         "accuracy_clips": model.metadata.provenance.metrics.get("accuracy_clips"),
-        "path": str(model.path),
+        "path": encodable(str(model.path)),
     }
     return msgspec.json.encode(fields).decode()

@@ -1,5 +1,6 @@
 """Options that several commands share, and the spotter that they describe."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +10,17 @@ if TYPE_CHECKING:
     from ..spotter import Spotter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Finite(click.FloatRange):
+    """A number in a range; "nan" and "inf", which click lets pass, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does it."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number that can be used", param, ctx)
+        return number
 
 
 def model_option(command: Command) -> Command:
@@ -31,7 +43,7 @@ def spotter_options(command: Command) -> Command:
         ),
         click.option(
             "--sensitivity",
-            type=click.FloatRange(0, 1),
+            type=Finite(0, 1),
             metavar="0..1",
             help="0 hears only the clearest words, 1 nearly everything; 0.5 is the model's own setting.",
         ),

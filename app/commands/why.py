@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from ..errors import AudioError
-from .options import make_spotter, spotter_options
+from .options import Finite, make_spotter, spotter_options
 
 AROUND_S = 2.5  # shown on both sides of --at
 
 
 @click.command()
 @click.argument("file")
-@click.option("--at", "at_s", type=click.FloatRange(0), metavar="SECONDS", help="Explain this moment alone.")
+@click.option("--at", "at_s", type=Finite(0), metavar="SECONDS", help="Explain this moment alone.")
 @spotter_options
 def why(file: str, at_s: float | None, **options: Any) -> None:
     """Show the scores over time, and why a keyword fired or did not.
@@ -44,7 +44,7 @@ def why(file: str, at_s: float | None, **options: Any) -> None:
     sound_s = spotter.position_samples / SAMPLE_RATE_HZ
     history.add(spotter.trace_end())
     if at_s is not None and at_s > history.end_samples[-1] / SAMPLE_RATE_HZ:
-        raise AudioError(f"{file}: has {sound_s:.2f} s of sound; --at {at_s:g} lies behind its end")
+        raise failure or AudioError(f"{file}: has {sound_s:.2f} s of sound; --at {at_s:g} lies behind its end")
     first, end = 0, len(history.rows)
     if at_s is not None:
         first, end = history.nearest(at_s - AROUND_S), history.nearest(at_s + AROUND_S) + 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tinyhark.app.commands.options import Finite
 from tinyhark.app.errors import HarkError
 
 
@@ -39,9 +40,7 @@ def _splits(path: Path | None) -> dict[str, str]:
 @click.option("--speaker-pattern", help="Regular expression; its first group, found in the file name, is the speaker.")
 @click.option("--split", default="train", show_default=True, help="Split of recordings that --splits does not list.")
 @click.option("--splits", type=click.Path(exists=True, path_type=Path), help="CSV: recording, split.")
-@click.option(
-    "--segment-s", type=click.FloatRange(min=0, min_open=True), help="Cut recordings into pieces of so many seconds."
-)
+@click.option("--segment-s", type=Finite(min=0, min_open=True), help="Cut recordings into pieces of so many seconds.")
 @click.option("--part", default="0:1", show_default=True, callback=_range, help="Take this share of each recording.")
 @click.option(
     "--copies",
@@ -53,7 +52,7 @@ def _splits(path: Path | None) -> dict[str, str]:
 @click.option(
     "--overdrive-db",
     default=12.0,
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     show_default=True,
     help="Clipping of the copies, at most.",
 )
