@@ -36,7 +36,9 @@ def mixer(pool: Pool, recipe: Recipe) -> Mixer:
 
 def nothing(count: int) -> Placed:
     zero = np.zeros(count)
-    return Placed(np.zeros(count, np.int64), zero, zero, np.ones(count), zero, np.zeros(count, bool), rest=True)
+    return Placed(
+        np.zeros(count, np.int64), zero, zero, np.ones(count), zero, np.zeros(count, bool), zero, np.full(count, 1e9)
+    )
 
 
 def placed(ids: list[int], **changes: Any) -> Placed:
@@ -57,6 +59,7 @@ def window(word: Placed, **changes: Any) -> Draw:
         np.ones(count),
         np.zeros(count, bool),
         np.zeros(count),
+        np.zeros((count, 40)),
         np.zeros((count, 4), np.int64),
     )
     return replace(quiet, **changes)

@@ -24,7 +24,7 @@ FULL_SCALE_LEVEL = 2 * 15 + np.log2(256 * 512 * 3 / 8) - 8
 class Placed:
     """Clips laid into windows, one each: frame `anchor` of clip `ids` lies at window frame `at`; power scale 2**gain.
 
-    From `first` to `last` (clip frames) is heard. A negative rate runs backwards.
+    From `first` to `last` (clip frames) is heard, over and over where `endless`. A negative rate runs backwards.
     """
 
     ids: Index
@@ -35,6 +35,7 @@ class Placed:
     heard: NDArray[np.bool_]
     first: Floats
     last: Floats
+    endless: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,18 +94,18 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     inside = rng.random(count) * np.maximum(0, pool.frames[ids] - frames)  # connected speech: any stretch of it
     anchor, at = np.where(speech, inside, np.where(piece, core_first, first)), np.where(speech, 0, at)
     silent = label == SILENCE
-    whole = np.zeros(count), pool.frames[ids] - 1.0
-    word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, *whole)
+    end = (pool.frames[ids] - 1).astype(np.float64)
+    word = Placed(ids, anchor, at, rate, np.zeros(count), ~silent, np.zeros(count), end)
     neighbours = ~silent & ~speech
     before = _neighbour(rng, pool, recipe, ids, neighbours, at, before=True)
     after = _neighbour(rng, pool, recipe, ids, neighbours & ~piece, at + length, before=False)
-    other = (label == UNKNOWN) & ~speech & ~piece
-    word, after = _joined(rng, pool, word, after, other & (rng.random(count) < recipe.classes.unknown_joint))
-    word = _reversed(pool, word, other & (rng.random(count) < recipe.classes.unknown_reversed))
     noise, gain = _levels(rng, pool, augment, ids, silent)
     masks = _masks(rng, augment, frames, count)
     fill = rng.random(count) < 0.7
     pitch, colour = _between(rng, augment.pitch, count), _colour(rng, augment, count)
+    other = (label == UNKNOWN) & ~speech & ~piece
+    word, after = _joined(rng, pool, word, after, other & (rng.random(count) < recipe.classes.unknown_joint))
+    word = _reversed(pool, word, other & (rng.random(count) < recipe.classes.unknown_reversed))
     return Draw(label, word, before, after, noise, pitch, fill, gain, colour, masks)
 
 
@@ -219,8 +220,9 @@ def _levels(
     heard = np.where(silent, rng.random(count) > 0.1, rng.random(count) < augment.noise_share)
     start = rng.random(count) * np.maximum(1, pool.frames[noise_ids] - 1)
     scale = np.where(silent, alone, relative)
-    endless = np.zeros(count), np.full(count, np.inf)
-    noise = Placed(noise_ids, start, np.zeros(count), np.ones(count), scale, heard, *endless)
+    end = (pool.frames[noise_ids] - 1).astype(np.float64)
+    zero, one = np.zeros(count), np.ones(count)
+    noise = Placed(noise_ids, start, zero, one, scale, heard, zero, end, endless=True)
     loudest = FULL_SCALE_LEVEL - pool.level[ids]  # speech cannot be louder than the converter
     gain = np.minimum(_between(rng, augment.gain_db, count) / DB_PER_LOG2, loudest)
     return noise, np.where(silent, 0, gain)

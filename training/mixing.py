@@ -87,7 +87,7 @@ class Mixer:
         first, last = _tensor(self.pool.word_first[placed.ids]), _tensor(self.pool.word_last[placed.ids])
         source = (self._time - _tensor(placed.at)[:, None]) * _tensor(placed.rate)[:, None]
         source += _tensor(placed.anchor)[:, None]
-        if np.isinf(placed.last).any():  # noise goes round
+        if placed.endless:
             source = torch.remainder(source, frames[:, None].float())
         low, high = _tensor(placed.first)[:, None], _tensor(placed.last)[:, None]
         heard = (source >= low) & (source <= high)
@@ -131,6 +131,7 @@ def _take(placed: Placed, some: NDArray[np.int64]) -> Placed:
         placed.heard[some],
         placed.first[some],
         placed.last[some],
+        placed.endless,
     )
 
 

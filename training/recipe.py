@@ -76,8 +76,8 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unknown_speech: Share = 0.2
     unknown_pieces: Share = 0.06
     unknown_cut: Share = 0.4
-    unknown_joint: Share = 0.3
-    unknown_reversed: Share = 0.1
+    unknown_joint: Share = 0.0
+    unknown_reversed: Share = 0.0
     synthetic: Share = 0.25
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
 
@@ -103,7 +103,7 @@ class AugmentationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     noise_share: Share = 0.75
     snr_db: Range = (-3.0, 30.0)
     silence_dbfs: Range = (-95.0, 0.0)
-    colour_db: Annotated[float, Meta(ge=0)] = 6.0
+    colour_db: Annotated[float, Meta(ge=0)] = 0.0
     mask_share: Share = 0.4
     mask_frames: Natural = 10
     mask_bands: Annotated[int, Meta(ge=0, le=BANDS)] = 6
