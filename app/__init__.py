@@ -1,5 +1,6 @@
 """tinyhark: an always-on keyword spotter. Sound in, keyword events out, on the device."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from .spotter import Spotter
 
     __version__: str
+
+# Before onnxruntime is imported anywhere: from 1.29 on it reports each session to Microsoft and numbers the device.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Detection", "FrontEnd", "Model", "Spotter", "__version__"]
 

@@ -4,10 +4,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from .atomic import write_bytes
-from .errors import ModelError
+from .errors import HarkError, ModelError
 
 SUFFIX = ".onnx"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -18,24 +19,40 @@ def packaged_dir() -> Path:
     return Path(__file__).parent / "models"
 
 
+def user_data() -> Path:
+    """tinyhark's folder in the user's data: XDG_DATA_HOME, or what the platform has for it.
+
+    Raises HarkError for a user without a home folder.
+    """
+    try:
+        if home := os.environ.get("XDG_DATA_HOME"):
+            data = Path(home)
+        elif sys.platform == "darwin":
+            data = Path.home() / "Library" / "Application Support"
+        elif sys.platform == "win32":
+            data = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local")))
+        else:
+            data = Path.home() / ".local" / "share"
+    except RuntimeError:
+        raise HarkError("the user's data: this user has no home folder; set XDG_DATA_HOME to a folder") from None
+    return data / "tinyhark"
+
+
 def user_dir() -> Path:
-    """The folder of the user's models: XDG_DATA_HOME, or what the platform has for it."""
-    home = os.environ.get("XDG_DATA_HOME")
-    if home:
-        data = Path(home)
-    elif sys.platform == "darwin":
-        data = Path.home() / "Library" / "Application Support"
-    elif sys.platform == "win32":
-        data = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local")))
-    else:
-        data = Path.home() / ".local" / "share"
-    return data / "tinyhark" / "models"
+    """The folder of the user's models; HarkError as `user_data`."""
+    return user_data() / "models"
 
 
 def installed() -> Iterator[Path]:
     """The model files that a name can mean, the packaged ones first."""
-    for folder in (packaged_dir(), user_dir()):
+    for folder in _folders():
         yield from sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def _folders() -> Iterator[Path]:
+    yield packaged_dir()
+    with suppress(HarkError):  # who has no home folder has no models of their own
+        yield user_dir()
 
 
 def find(model: str | os.PathLike[str]) -> Path:
@@ -45,7 +62,7 @@ def find(model: str | os.PathLike[str]) -> Path:
         if not path.exists():
             raise ModelError(f"{path}: no such model file")
         return path
-    for folder in (packaged_dir(), user_dir()):
+    for folder in _folders():
         file = folder / f"{path}{SUFFIX}"
         if file.exists():
             return file

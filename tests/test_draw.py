@@ -206,3 +206,36 @@ def test_only_positions_change_where_a_clip_is_heard(drawn: Callable[..., Draw])
     whole = natural.label > UNKNOWN
     np.testing.assert_array_equal(word.at[whole], word.anchor[whole])
     assert not differ(natural, replace(natural))
+
+
+def test_joints_break_off_one_word_and_go_on_with_another(drawn: Callable[..., Draw], pool: Pool) -> None:
+    only = {"unknown": 1.0, "silence": 0.0, "unknown_speech": 0.0, "unknown_pieces": 0.0}
+    draw = drawn(classes={**only, "unknown_joint": 1.0})
+    names = np.array([clip.label for clip in pool.clips])
+    head, tail = draw.word, draw.after
+    assert tail.heard.all()
+    assert (head.last < pool.core_last[head.ids] + 1e-9).all(), "the head never ends its word"
+    assert (tail.first > pool.core_first[tail.ids] - 1e-9).all(), "the tail never starts its word"
+    np.testing.assert_allclose(tail.at, head.at + (head.last - head.anchor) / head.rate)
+    keyword = np.isin(names[head.ids], ["low", "high"]), np.isin(names[tail.ids], ["low", "high"])
+    assert not (keyword[0] & keyword[1]).any(), "two parts of keywords could make one"
+    assert 0.4 < (keyword[0] | keyword[1]).mean() < 0.6
+    whole = drawn(classes={**only, "unknown_joint": 0.0}).word
+    np.testing.assert_array_equal(whole.last, pool.frames[whole.ids] - 1)
+
+
+def test_reversed_words_run_from_their_end(drawn: Callable[..., Draw], pool: Pool) -> None:
+    only = {"unknown": 1.0, "silence": 0.0, "unknown_speech": 0.0, "unknown_pieces": 0.0, "unknown_reversed": 1.0}
+    draw = drawn(classes=only)
+    assert (draw.word.rate < 0).all()
+    np.testing.assert_array_equal(draw.word.anchor, pool.word_last[draw.word.ids])
+    names = np.array([clip.label for clip in pool.clips])[draw.word.ids]
+    assert not np.isin(names, ["low", "high"]).any()
+
+
+def test_colour_is_smooth_and_bounded(drawn: Callable[..., Draw]) -> None:
+    assert not drawn(augmentation={"colour_db": 0.0}).colour.any()
+    colour_db = drawn(augmentation={"colour_db": 6.0}).colour * DB_PER_LOG2
+    assert np.abs(colour_db).max() <= 6 * 1.5 + 1e-9
+    assert np.abs(np.diff(colour_db, axis=1)).max() < 1.5, "neighbouring bands differ little"
+    assert colour_db.std(axis=0).max() > 1

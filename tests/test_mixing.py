@@ -37,7 +37,7 @@ def mixer(pool: Pool, recipe: Recipe) -> Mixer:
 def nothing(count: int) -> Placed:
     zero = np.zeros(count)
     return Placed(
-        np.zeros(count, np.int64), zero, zero, np.ones(count), zero, np.zeros(count, bool), zero, np.full(count, 1e9)
+        np.zeros(count, np.int64), zero, zero, np.ones(count), zero, np.zeros(count, bool), zero, np.full(count, 96.0)
     )
 
 
@@ -76,7 +76,7 @@ def stored(pool: Pool, clip: int) -> NDArray[np.float64]:
 
 
 def still_recipe(recipe: Recipe, still: AugmentationSpec) -> Recipe:
-    classes = ClassesSpec(unknown=0.3, silence=0, unknown_speech=0, unknown_pieces=0)
+    classes = ClassesSpec(unknown=0.3, silence=0, unknown_speech=0, unknown_pieces=0, unknown_cut=0)
     return changed(recipe, augmentation=still, classes=classes)
 
 
@@ -184,7 +184,9 @@ def test_neighbours_are_the_word_alone(mixer: Mixer, pool: Pool) -> None:
     clip = int(pool.unknown.ids[0])
     first, last = pool.word_first[clip], pool.word_last[clip]
     other = placed([clip], anchor=np.array([float(first)]), at=np.array([20.0]))
-    got = log_mel_of(mixer, window(nothing(1), after=replace(other, rest=False)))[0]
+    got = log_mel_of(
+        mixer, window(nothing(1), after=replace(other, first=np.array([float(first)]), last=np.array([float(last)])))
+    )[0]
     heard = np.flatnonzero(got.max(axis=1) > 1e-3)
     assert (heard[0], heard[-1]) == (20, 20 + last - first)
     np.testing.assert_allclose(got[heard], stored(pool, clip)[first : last + 1], atol=1e-4)
@@ -193,7 +195,13 @@ def test_neighbours_are_the_word_alone(mixer: Mixer, pool: Pool) -> None:
 def test_noise_goes_round(mixer: Mixer, pool: Pool) -> None:
     clip = int(pool.noise.ids[0])
     frames = int(pool.frames[clip])
-    got = log_mel_of(mixer, window(nothing(1), noise=placed([clip], anchor=np.array([frames - 40.0]))))[0]
+    got = log_mel_of(
+        mixer,
+        window(
+            nothing(1),
+            noise=placed([clip], anchor=np.array([frames - 40.0]), last=np.array([frames - 1.0]), endless=True),
+        ),
+    )[0]
     np.testing.assert_allclose(got[:40], stored(pool, clip)[-40:], atol=1e-4)
     np.testing.assert_allclose(got[40:], stored(pool, clip)[:57], atol=1e-4)
 

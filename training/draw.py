@@ -154,7 +154,7 @@ def _where(chosen: NDArray[np.bool_], one: Placed, other: Placed) -> Placed:
 
 
 def _colour(rng: np.random.Generator, augment: AugmentationSpec, count: int) -> Floats:
-    """[count, 40] smooth curves over the bands, log2 of power: a tilt and two slow waves, at most `colour_db` at the ends."""
+    """[count, 40] smooth curves over the bands, log2 of power: a tilt of `colour_db` at most, a wave of half of it."""
     x = np.linspace(-1, 1, BANDS)
     tilt, wave, phase = rng.uniform(-1, 1, (count, 1)), rng.uniform(0, 0.5, (count, 1)), rng.random((count, 1))
     curve = tilt * x + wave * np.sin(2 * np.pi * (x + phase))

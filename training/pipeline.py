@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
@@ -101,6 +100,8 @@ def agreement(one: Tensor, other: Tensor) -> float:
 
 def describe(recipe: Recipe, trained: Trained, stores: Path) -> Description:
     """What goes into the model file beside the network."""
+    import onnxruntime  # after tinyhark.app, which keeps it from reporting
+
     spec = recipe.detection
     keywords = {
         word: KeywordSpec(

@@ -64,10 +64,10 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How often each class is drawn (shares; the keywords have the rest, evenly), and of what unknown consists.
 
-    unknown_speech, unknown_pieces: the shares of unknown that are connected speech and pieces of keywords; unknown_cut:
-    of its other words, the share that the window's edge may cut; unknown_joint: the share that are the first part of one
-    word and the last of another; unknown_reversed: the share that run backwards. synthetic: the share of synthetic speech in each
-    keyword that has both kinds. label_power: a word that is no keyword and has n clips is drawn in proportion to
+    unknown_speech, unknown_pieces: the shares of unknown that are connected speech and pieces of keywords. Of its other
+    words, unknown_cut: the share that the window's edge may cut; unknown_joint: that are the first part of one word and
+    the last of another; unknown_reversed: that run backwards. synthetic: the share of synthetic speech in each keyword
+    that has both kinds. label_power: a word that is no keyword and has n clips is drawn in proportion to
     n ** label_power.
     """
 

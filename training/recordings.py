@@ -11,6 +11,7 @@ import soundfile
 
 from tinyhark.app.audio.files import open_sound
 from tinyhark.app.errors import AudioError, HarkError
+from tinyhark.app.text import encodable
 from tinyhark.dsp.front_end import Samples
 from tinyhark.dsp.quantize import to_int16
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
@@ -42,10 +43,10 @@ def find_recordings(
     pattern = _speaker_pattern(speaker_pattern) if speaker_pattern else None
     found = []
     for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES):
-        name = file.relative_to(folder).as_posix()
-        match = pattern.search(file.name) if pattern else None
+        name = encodable(file.relative_to(folder).as_posix())
+        match = pattern.search(encodable(file.name)) if pattern else None
         found.append(
-            Recording(file, name, label or file.parent.name, match.group(1) if match else "", splits.get(name, split))
+            Recording(file, name, label or encodable(file.parent.name), match.group(1) if match else "", splits.get(name, split))
         )
     if not found:
         raise HarkError(f"{folder}: no sound files in it ({', '.join(sorted(SOUND_SUFFIXES))})")

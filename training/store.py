@@ -113,9 +113,10 @@ def write_store(path: Path, clips: Iterable[tuple[Clip, LogMelQ8]], command: str
         if count:
             _replace(path, beside)
     except OSError as error:
-        raise HarkError(f"{path}: cannot be written: {error.strerror}; name another folder") from error
+        raise HarkError(f"{path}: cannot be written: {error.strerror or error}; name another folder") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)  # renamed, or worth nothing
     if not count:
-        shutil.rmtree(beside)
         raise HarkError(f"{path}: not one usable recording, so there is nothing to store")
     return count
 

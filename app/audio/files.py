@@ -76,12 +76,25 @@ def duration_s(path: str | os.PathLike[str]) -> float:
 
 def sound_files(folder: Path) -> list[Path]:
     """The sound files below a folder, by suffix, sorted; raises AudioError where there is none."""
-    if not folder.is_dir():
-        raise AudioError(f"{folder}: is no folder; name one with sound files in it")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = find_sound_files(folder)
     if not files:
         raise AudioError(f"{folder}: no sound files in this folder ({' '.join(sorted(SUFFIXES))})")
     return files
+
+
+def find_sound_files(folder: Path) -> list[Path]:
+    """The sound files below a folder, there may be none; raises AudioError for a folder that cannot be read."""
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: is no folder; name one with sound files in it")
+    try:
+        below = [Path(parent, name) for parent, _, names in os.walk(folder, onerror=_refuse) for name in names]
+        return sorted(path for path in below if path.suffix.lower() in SUFFIXES and path.is_file())
+    except OSError as error:
+        raise AudioError(f"{os.fsdecode(error.filename)}: cannot be read: {error.strerror}") from error
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def open_sound(path: Path) -> Any:

@@ -10,7 +10,7 @@ from tinyhark.dsp.front_end import Samples
 from tinyhark.dsp.quantize import to_int16
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
-from ..audio.files import read_sound, sound_files
+from ..audio.files import find_sound_files, read_sound, sound_files
 from ..errors import AudioError, HarkError
 from ..model import Model
 from .confusion import Confusion
@@ -81,11 +81,8 @@ def _clips(model: Model, folder: Path) -> dict[str, list[Path]]:
         raise AudioError(f"{folder}: is no folder; clips are read from DIR/<label>/")
     by_label: dict[str, list[Path]] = {}
     for child in sorted(path for path in folder.iterdir() if path.is_dir()):
-        try:
-            files = sound_files(child)
-        except AudioError:
-            continue
-        by_label.setdefault(_row(model, child.name, folder), []).extend(files)
+        if files := find_sound_files(child):
+            by_label.setdefault(_row(model, child.name, folder), []).extend(files)
     if not by_label:
         raise AudioError(f"{folder}: no clips; they are read from DIR/<label>/ (one folder a label)")
     return by_label

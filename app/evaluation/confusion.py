@@ -1,5 +1,6 @@
 """What was said against what it was taken for: figures with intervals, as a table, as JSON and as a picture."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinyhark.dsp.intervals import wilson
 
-from ..errors import HarkError
+from ..atomic import write_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +129,6 @@ def save_picture(confusion: Confusion, path: Path) -> None:
         if count:
             colour = "white" if shares[row, column] > 0.6 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(beside, dpi=120, format="png")
-        beside.replace(path)
-    except OSError as error:
-        raise HarkError(f"{path}: cannot be written: {error.strerror}") from error
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120, format="png")
+    write_bytes(path, picture.getvalue())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinyhark.app.catalog import user_data
 from tinyhark.app.errors import HarkError
 
 from .phonemes import kokoro_phonemes
@@ -29,8 +30,7 @@ def default_folder() -> Path:
     """Where Kokoro's files are looked for: $TINYHARK_KOKORO, else `kokoro` in the user's data folder."""
     if folder := os.environ.get(FOLDER_VARIABLE):
         return Path(folder)
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "tinyhark" / "kokoro"
+    return user_data() / "kokoro"
 
 
 class Kokoro:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from tinyhark.app.atomic import write_text
 from tinyhark.app.errors import HarkError
 
 from .takes import Take
@@ -49,6 +50,4 @@ def write(folder: Path, rows: Iterable[Row]) -> None:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(sorted(rows, key=lambda line: line["file"]))
-    part = folder / (NAME + ".part")
-    part.write_text(out.getvalue(), encoding="utf-8")
-    part.replace(folder / NAME)
+    write_text(folder / NAME, out.getvalue())

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinyhark.app.atomic import write_bytes
 from tinyhark.app.errors import HarkError
+from tinyhark.app.text import encodable
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from . import manifest
@@ -41,7 +43,7 @@ def jobs_of(
     jobs = []
     for phrase in dict.fromkeys(phrases):
         folder = slug(next((variant for variant in phrase.split("|") if variant.strip()), ""))
-        if not folder:
+        if not folder or phrase != encodable(phrase):
             raise HarkError(f"{phrase!r}: nothing that can be spoken; write words in Latin letters")
         if other := folders.get(folder):
             raise HarkError(f"{phrase!r} and {other!r}: both would go into the folder {folder}; render them apart")
@@ -65,7 +67,6 @@ def render(jobs: Sequence[Job], engine: Engine, out: Path, progress: Callable[[]
             row = manifest.row(job.file, job.take, engine.name, engine.licence)
             if not (path.exists() and rows.get(job.file) == row):
                 clip = engine.speak(job.take)
-                path.parent.mkdir(exist_ok=True)
                 _write(path, clip)
                 rows[job.file] = row
                 new += 1
@@ -82,6 +83,4 @@ def _write(path: Path, clip: Samples) -> None:
 
     encoded = io.BytesIO()
     soundfile.write(encoded, clip, SAMPLE_RATE_HZ, format=_FORMATS[path.suffix[1:]], subtype="PCM_16")
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(encoded.getvalue())
-    part.replace(path)
+    write_bytes(path, encoded.getvalue())
