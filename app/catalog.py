@@ -14,6 +14,11 @@ SUFFIX = ".onnx"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+def is_name(name: str) -> bool:
+    """Whether a model can be installed under this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def packaged_dir() -> Path:
     """The folder of the models that the package ships; never written to."""
     return Path(__file__).parent / "models"
@@ -83,7 +88,7 @@ def add(source: Path, name: str | None = None, *, force: bool = False) -> Path:
     The caller has verified it. Raises HarkError for an unusable or taken name, and where the folder cannot be written.
     """
     name = name or source.stem
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ModelError(f"'{name}' cannot name a model: letters, digits, '.', '_' and '-' can; give another by --name")
     if (packaged_dir() / f"{name}{SUFFIX}").exists():
         raise ModelError(f"'{name}' is a model that tinyhark ships; give another name by --name")
@@ -101,7 +106,7 @@ def add(source: Path, name: str | None = None, *, force: bool = False) -> Path:
 def remove(name: str) -> Path:
     """Delete a model of the user's; -> where it was. Raises ModelError where the user has none of that name."""
     target = user_dir() / f"{name}{SUFFIX}"
-    if _NAME.fullmatch(name) and target.exists():
+    if is_name(name) and target.exists():
         try:
             target.unlink()
         except OSError as error:

@@ -76,7 +76,12 @@ class LiveTerminal(Watcher):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._live.start(refresh=True)
+        try:
+            self._live.start(refresh=True)
+        except BaseException:  # Ctrl-C, too; what was not started in full cannot be stopped
+            self._console.set_alt_screen(False)
+            self._console.show_cursor()
+            raise
         return self
 
     def __exit__(

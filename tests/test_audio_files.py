@@ -145,6 +145,11 @@ def test_damage_inside_a_file_is_said(tmp_path: Path, sound: Sound) -> None:
     np.testing.assert_array_equal(got[:16_000], sound[:16_000])
 
 
+def test_sound_that_overflows_is_refused_without_a_warning(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full((100, 8), 3e38, np.float32), 16_000, "FLOAT")
+    assert "NaN or infinity), first at 0.00 s" in str(drain(read_blocks(tmp_path / "a.wav"))[1])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_sound_that_is_no_number_is_refused_where_it_is(tmp_path: Path, bad: float) -> None:
     sound = np.zeros(40_000, np.float32)
@@ -168,6 +173,38 @@ def test_what_is_no_sound_is_refused(tmp_path: Path, content: bytes, message: st
     assert str(tmp_path / "a.wav") in error
 
 
+@pytest.mark.parametrize("rate_hz", [1, 999, 1_000_001, 2_000_000_000])
+def test_rates_of_no_sound_are_refused(tmp_path: Path, sound: Sound, rate_hz: int) -> None:
+    soundfile.write(tmp_path / "a.wav", sound, 16_000)
+    data = bytearray((tmp_path / "a.wav").read_bytes())
+    data[24:28] = rate_hz.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(data)
+    _, error = drain(read_blocks(tmp_path / "a.wav"))
+    assert error is not None
+    assert f"sample rate of {rate_hz} Hz; it must be 1000 to 1000000 Hz" in error
+
+
+def test_raw_sound_and_pipes_are_sent_to_standard_input(tmp_path: Path, sound: Sound) -> None:
+    (tmp_path / "a.raw").write_bytes(sound.tobytes())
+    os.mkfifo(tmp_path / "pipe.wav")  # nobody writes: opening it would wait
+    for name, what in (("a.raw", "raw sound has no header"), ("pipe.wav", "is no file but a pipe")):
+        _, error = drain(read_blocks(tmp_path / name))
+        assert error is not None
+        assert what in error
+        assert "hark detect -" in error
+
+
+def test_remarks_of_the_decoder_stay_out_of_sight(
+    tmp_path: Path, sound: Sound, capfd: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.mp3", sound, 16_000)
+    data = bytearray((tmp_path / "a.mp3").read_bytes())
+    data[len(data) // 2 :: 7] = bytes(len(data[len(data) // 2 :: 7]))
+    (tmp_path / "no-mp3-by-its-name.wav").write_bytes(data)
+    drain(read_blocks(tmp_path / "no-mp3-by-its-name.wav"))
+    assert capfd.readouterr().err == ""
+
+
 def test_zero_length_missing_and_folder(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "zero.wav", np.zeros(0, np.int16), 16_000)
     assert "holds no sound" in str(drain(read_blocks(tmp_path / "zero.wav"))[1])
@@ -184,6 +221,17 @@ def test_folders_are_searched_through(tmp_path: Path, sound: Sound) -> None:
     (tmp_path / "bare").mkdir()
     with pytest.raises(AudioError, match="no sound files"):
         sound_files(tmp_path / "bare")
+
+
+def test_folders_that_cannot_be_searched(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="is no folder"):
+        sound_files(tmp_path / "none")
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(AudioError, match="closed: cannot be read: Permission denied"):
+        sound_files(tmp_path)
 
 
 def test_duration(tmp_path: Path, sound: Sound) -> None:

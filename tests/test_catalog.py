@@ -80,3 +80,16 @@ def test_a_folder_that_cannot_be_written_is_said(file: Path, home: Path) -> None
     home.write_text("a file where the folder should be")
     with pytest.raises(HarkError, match="cannot be written"):
         catalog.add(file)
+
+
+def test_who_has_no_home_has_no_models_of_their_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert all(catalog.is_packaged(path) for path in catalog.installed())
+    with pytest.raises(ModelError, match="no model is named 'mine'"):
+        catalog.find("mine")
+    with pytest.raises(HarkError, match="no home folder; set XDG_DATA_HOME"):
+        catalog.add(file)

@@ -1,5 +1,6 @@
 """The command `hark`: lazy commands, quick start, plugins of other floors, one line when something is missing."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,7 +119,7 @@ def test_a_missing_library_is_one_line() -> None:
     assert gone.exit_code == 2
     assert gone.stderr.startswith("hark: gone is not part of this installation")
     assert nothing.exit_code == 2
-    assert "No such command 'nothing'" in nothing.stderr
+    assert nothing.stderr == "hark: No such command 'nothing'; see hark --help\n"
 
 
 @pytest.mark.usefixtures("plugins")
@@ -138,3 +139,54 @@ def test_a_fault_of_the_program_is_not_hidden() -> None:
 def test_a_table_wins_over_plugins() -> None:
     group = LazyGroup(table=COMMANDS, prefix="", name="hark")
     assert group.list_commands(click.Context(group))[: len(COMMANDS)] == list(COMMANDS)
+
+
+def outcome(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> tuple[int, str]:
+    """Exit status and standard error of a command that ends so."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(hark.commands, "fails", click.Command("fails", callback=fail))
+    result = CliRunner().invoke(hark, ["fails"])
+    assert not isinstance(result.exception, Exception), result.exception
+    return result.exit_code, result.stderr
+
+
+def test_what_the_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "a\nfolder")
+    assert outcome(monkeypatch, denied) == (2, "hark: a\\nfolder: Permission denied\n")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert outcome(monkeypatch, full)[1] == "hark: standard output: cannot be written: No space left on device\n"
+    assert outcome(monkeypatch, OSError("sndfile library not found")) == (2, "hark: sndfile library not found\n")
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outcome(monkeypatch, KeyboardInterrupt()) == (130, "hark: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["detect"], "Missing argument 'FILES|DIRS|-'; see hark detect --help"),
+        (["--nothing"], "No such option '--nothing'; see hark --help"),
+        (
+            ["eval", "clips", ".", "--seed", "-1"],
+            "Invalid value for '--seed': -1 is not in the range x>=0; see hark eval",
+        ),
+        (["detect", "--sensitivity", "nan", "x"], "Invalid value for '--sensitivity': 'nan' is no number"),
+        (["why", "--at", "inf", "x"], "Invalid value for '--at': 'inf' is no number"),
+        (["bench", "--seconds", "nan", "x"], "Invalid value for '--seconds': 'nan' is no number"),
+        (["features", ".", "--segment-s", "inf"], "Invalid value for '--segment-s': 'inf' is no number"),
+        (
+            ["features", ".", "--segment-s", "1e-9"],
+            "Invalid value for '--segment-s': 1e-09 is not in the range x>=0.032",
+        ),
+        (["features", ".", "--overdrive-db", "nan"], "Invalid value for '--overdrive-db': 'nan' is no number"),
+        (["train", "commands", "--fold", "1"], "--fold needs --without-speakers; see hark train --help"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], line: str) -> None:
+    result = invoke(*arguments)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith(f"hark: {line}")

@@ -204,3 +204,10 @@ def test_a_model_that_is_none_is_one_line(file: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert result.stderr.startswith("hark: ")
         assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_name_that_is_too_long_stops_no_other_file(detect: Callable[..., Result], file: Path) -> None:
+    result = detect("x" * 300, "", file)
+    assert result.exit_code == 2
+    assert len(result.stdout.splitlines()) == len(WORDS)
+    assert [line.rpartition(": ")[2] for line in result.stderr.splitlines()] == ["File name too long", "Is a directory"]

@@ -124,6 +124,22 @@ def test_wrong_folders(evaluate: Callable[..., Result], tmp_path: Path) -> None:
     assert "go together" in evaluate(tmp_path, "--balance").stderr
 
 
+def test_noise_that_is_no_folder(evaluate: Callable[..., Result], clips: Path) -> None:
+    result = evaluate(clips, "--balance", "--noise", clips / "none")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"hark: {clips / 'none'}: is no folder; name one with sound files in it\n",
+    )
+
+
+def test_a_report_that_cannot_be_written_costs_no_result(evaluate: Callable[..., Result], clips: Path) -> None:
+    (clips / "taken").write_bytes(b"")
+    result = evaluate(clips, "--json", "--report", clips / "taken" / "report")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["clips"] == 30
+    assert result.stderr.startswith(f"hark: {clips / 'taken' / 'report' / 'confusion.png'}: cannot be written: ")
+
+
 def test_no_clip_that_can_be_read(evaluate: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "low").mkdir()
     (tmp_path / "low" / "empty.wav").write_bytes(b"")

@@ -110,3 +110,10 @@ def test_doctor_finds_a_damaged_packaged_model(packaged: Path) -> None:
     result = invoke("doctor")
     assert result.exit_code == 1
     assert "(pip install --force-reinstall tinyhark)" in result.stdout
+
+
+def test_a_licence_is_shown_as_one_line(model_with: Callable[..., Path]) -> None:
+    assert invoke("models", "add", model_with(licence="\x1b[31m\nfree")).exit_code == 0
+    shown = invoke("models").stdout
+    assert r"\x1b[31m\nfree" in shown
+    assert shown.count("\n") == 3

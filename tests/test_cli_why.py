@@ -148,3 +148,12 @@ def test_moments_are_in_order_and_unique(tiny_model: Path, say: Callable[..., So
     assert found == sorted(set(found), key=lambda moment: (moment.step, moment.keyword))
     assert all(isinstance(moment, Moment) for moment in found)
     assert len(found) >= 3
+
+
+def test_a_moment_behind_the_damage_tells_of_the_damage(why: Callable[..., Result], tmp_path: Path) -> None:
+    sound = np.zeros(40_000, np.float32)
+    sound[32_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", sound, 16_000, "FLOAT")
+    result = why("--at", "2.4", tmp_path / "nan.wav")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "no numbers (NaN or infinity), first at 2.00 s" in result.stderr

@@ -154,6 +154,7 @@ def test_labels_of_another_model_are_refused(recording: Path, tiny_model: Path, 
         ("1,2,low\n\n1.5,2,low\n", "line 3: start_sample is '1.5'"),
         ("1,-2,low\n", "line 1: end_sample is '-2'"),
         ("1,two,low\n", "line 1: end_sample is 'two'"),
+        ("1," + "9" * 5000 + ",low\n", "line 1: end_sample is '999"),
         ("20,10,low\n", "line 1: label 'low' runs from sample 20 to 10"),
         ('1,2,"low\n', "line 1: is no CSV"),
     ],
@@ -194,7 +195,8 @@ def test_labels_with_and_without_header_order_and_text(tmp_path: Path) -> None:
 def test_wrong_usage(arguments: list[str]) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 2
-    assert "Error" in result.stderr
+    assert result.stderr.startswith("hark: ")
+    assert result.stderr.endswith("; see hark demo --help\n")
 
 
 def test_a_recording_that_is_not_there(tiny_model: Path) -> None:

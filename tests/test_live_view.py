@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 
 from tinyhark.app.detection import Detection
 from tinyhark.app.labels import Said
@@ -17,6 +17,7 @@ from tinyhark.app.live_drawing import ASCII, UNICODE, bar, clock, meter, sparkli
 from tinyhark.app.live_line import Line
 from tinyhark.app.live_state import SILENCE_DBFS, Level, LevelMeter, LiveState, rolling_peaks
 from tinyhark.app.live_view import LiveView
+from tinyhark.app.watchers import LiveTerminal
 from tinyhark.dsp.decision import Decision, KeywordParameters, Step
 from tinyhark.dsp.matching import Label
 
@@ -237,3 +238,19 @@ def test_a_line_joins_runs_of_one_style_and_cuts_wide_characters() -> None:
     assert line.columns == 8
     assert line.cut(7).plain == "abcd語 "
     assert line.ascii().plain == "abcd??"
+
+
+def test_an_end_while_it_starts_gives_the_terminal_back() -> None:
+    class Stopped(LiveView):
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            raise KeyboardInterrupt
+
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, height=24)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        LiveTerminal(Stopped(state_of([[0.1]]), "m", "s", None, None, clock), console),
+    ):
+        pass
+    assert screen.getvalue().index("\x1b[?1049h") < screen.getvalue().index("\x1b[?1049l")
+    assert screen.getvalue().index("\x1b[?25l") < screen.getvalue().rindex("\x1b[?25h")

@@ -71,6 +71,7 @@ def test_every_shipped_recipe_loads() -> None:
         ('use = "words"', 'use = "music"', "use"),
         ('use = "words"', 'use = "words"\nweight = 0', "weight"),
         ('name = "tones"', "", "name"),
+        ('name = "tones"', 'name = "../tones"', "name"),
         ('validation = "validation"', "", "validation"),
         ('keywords = ["low", "high"]', "keywords = []", "keywords"),
         ('keywords = ["low", "high"]', 'keywords = ["low", "low"]', "low"),

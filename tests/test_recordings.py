@@ -1,5 +1,6 @@
 """Finding recordings, their labels and speakers, and reading any format, rate and channel count as 16 kHz int16."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,7 @@ def test_a_table_of_pieces_of_the_file_beside_it(tmp_path: Path) -> None:
         ("recording,file,first_sample\none,a.wav,soon\n", "soon"),
         ("label,recording\nyes\n", "recording"),
         ("recording,file,first_sample\none,a.wav,-5\n", "-5"),
+        ("recording,file,first_sample\none,a.wav," + "9" * 5000, "999"),
     ],
 )
 def test_a_bad_table_names_line_and_column(tmp_path: Path, text: str, said: str) -> None:
@@ -183,3 +185,27 @@ def test_real_recordings_read(data_dir: Path) -> None:
         assert 4000 <= len(read_sound(recording)) <= 16_000
     pieces = read_labels(data_dir / "negatives/arabic-words.csv", data_dir / "negatives", None, "train")
     assert len(read_sound(pieces[100])) == pieces[100].samples
+
+
+def test_a_name_that_is_no_utf_8_can_be_stored_and_read(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xe9")
+    folder.mkdir()
+    soundfile.write(tmp_path / "a.wav", ramp(1000), 16_000)
+    (tmp_path / "a.wav").rename(folder / os.fsdecode(b"\xe8_1.wav"))
+    (found,) = find_recordings(tmp_path, None, "^(.*)_", "train", {})
+    assert (found.name, found.label, found.speaker) == (r"\udce9/\udce8_1.wav", r"\udce9", r"\udce8")
+    np.testing.assert_array_equal(read_sound(found), ramp(1000))
+
+
+@pytest.mark.parametrize("name", ["zero\0byte.wav", "raw.raw"])
+def test_a_name_in_a_table_that_names_no_sound(tmp_path: Path, name: str) -> None:
+    (tmp_path / "raw.raw").write_bytes(b"\1\2")
+    with pytest.raises(AudioError):
+        read_sound(whole(tmp_path / name))
+
+
+def test_a_header_that_promises_more_than_fits_in_memory(tmp_path: Path) -> None:
+    stream_info = bytes.fromhex("1000 1000 000000 000000 03e8 00ff ffffffff") + bytes(16)  # 2**36 - 1 samples
+    (tmp_path / "huge.flac").write_bytes(b"fLaC\x80\0\0\x22" + stream_info)
+    with pytest.raises(AudioError, match=r"huge\.flac: not readable as sound"):
+        read_sound(whole(tmp_path / "huge.flac"))

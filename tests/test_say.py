@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 - letters of the IPA look like others
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -159,6 +160,7 @@ def test_wrong_options_are_one_line(tmp_path: Path, arguments: list[str], line: 
 
 def test_phrases_that_cannot_be_folders_are_refused(tmp_path: Path) -> None:
     assert "nothing that can be spoken" in refusal("?!", "--out", tmp_path)
+    assert "nothing that can be spoken" in refusal(os.fsdecode(b"off \xe9"), "--out", tmp_path)
     assert "both would go into the folder off" in refusal("off", "Off!", "--out", tmp_path)
 
 
@@ -173,3 +175,18 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_kokoro_without_files_says_how_to_get_them(tmp_path: Path) -> None:
     complaint = refusal("off", "--out", tmp_path, "--engine", "kokoro", "--kokoro", tmp_path / "none")
     assert complaint.endswith(f"fetch them with: hark data kokoro {tmp_path / 'none'}")
+
+
+def test_a_list_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe")
+    assert "manifest.csv: is no CSV in UTF-8" in refusal("off", "--out", tmp_path, "--count", "1")
+
+
+def test_a_clip_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "off").write_bytes(b"in the way")
+    assert "cannot be written" in refusal("off", "--out", tmp_path, "--count", "1")
+    assert {path.name for path in tmp_path.iterdir()} == {"off", "manifest.csv"}
+
+
+def test_no_terminal_sees_no_progress(tmp_path: Path) -> None:
+    assert run("off", "--out", tmp_path, "--count", "1").stderr == ""

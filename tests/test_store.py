@@ -149,6 +149,7 @@ def test_a_good_store_outlives_a_failed_one(store: Path, breaks: Callable[[], It
     with pytest.raises((HarkError, KeyboardInterrupt)):
         write_store(store, breaks(), "again")
     assert content(store) == before
+    assert [path.name for path in store.parent.iterdir()] == ["store"]
     assert Store.load(store).clips[0].frames == 5
 
 

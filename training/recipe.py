@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from tinyhark.app.catalog import is_name
 from tinyhark.app.errors import HarkError
 from tinyhark.dsp.decision import KeywordParameters
 from tinyhark.dsp.tables import BANDS
@@ -178,6 +179,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     detection: DetectionSpec = DetectionSpec()
 
     def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise ValueError(f"name is {self.name!r}; letters, digits, '.', '_' and '-' can name a model")
         if not self.keywords or not all(self.keywords):
             raise ValueError("keywords is empty, or one of them is")
         for word in self.keywords:

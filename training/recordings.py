@@ -46,7 +46,13 @@ def find_recordings(
         name = encodable(file.relative_to(folder).as_posix())
         match = pattern.search(encodable(file.name)) if pattern else None
         found.append(
-            Recording(file, name, label or encodable(file.parent.name), match.group(1) if match else "", splits.get(name, split))
+            Recording(
+                file,
+                name,
+                label or encodable(file.parent.name),
+                match.group(1) if match else "",
+                splits.get(name, split),
+            )
         )
     if not found:
         raise HarkError(f"{folder}: no sound files in it ({', '.join(sorted(SOUND_SUFFIXES))})")
@@ -119,7 +125,7 @@ def read_sound(recording: Recording) -> Samples:
             count = -1 if recording.samples is None else recording.samples * rate // SAMPLE_RATE_HZ
             with np.errstate(all="ignore"):  # what overflows is found below
                 sound = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
-    except (OSError, OverflowError, soundfile.SoundFileError) as error:
+    except (OSError, OverflowError, MemoryError, soundfile.SoundFileError) as error:
         raise AudioError(f"{recording.file}: not readable as sound ({error})") from error
     if not len(sound):
         raise AudioError(f"{recording.file}: no samples in it")

@@ -125,6 +125,8 @@ def _check_file(path: Path) -> None:
             pass
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a name with a zero byte, out of a table
+        raise AudioError(f"{path}: cannot be read: {error}") from error
     if not status.st_size:
         raise AudioError(f"{path}: is empty")
     if path.suffix.lower() == ".raw":

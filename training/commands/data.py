@@ -43,7 +43,8 @@ def speech_commands(folder: Path, keep_download: bool) -> None:
         raise HarkError(f"{folder / taken[0]}: is there already; name another folder")
     download = folder / "download"
     extracted = fetch(download)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("by speaker", total=sum(1 for _ in recordings(extracted)))
         with _written(folder):
             counts = arrange(extracted, folder, lambda: progress.advance(task))

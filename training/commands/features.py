@@ -9,6 +9,8 @@ import click
 from tinyhark.app.commands.options import Finite
 from tinyhark.app.errors import HarkError
 
+_LEAST_SEGMENT_S = 0.032  # a frame
+
 
 def _range(_context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
     try:
@@ -40,7 +42,7 @@ def _splits(path: Path | None) -> dict[str, str]:
 @click.option("--speaker-pattern", help="Regular expression; its first group, found in the file name, is the speaker.")
 @click.option("--split", default="train", show_default=True, help="Split of recordings that --splits does not list.")
 @click.option("--splits", type=click.Path(exists=True, path_type=Path), help="CSV: recording, split.")
-@click.option("--segment-s", type=Finite(min=0, min_open=True), help="Cut recordings into pieces of so many seconds.")
+@click.option("--segment-s", type=Finite(min=_LEAST_SEGMENT_S), help="Cut recordings into pieces of so many seconds.")
 @click.option("--part", default="0:1", show_default=True, callback=_range, help="Take this share of each recording.")
 @click.option(
     "--copies",

@@ -81,7 +81,8 @@ def say(
     speaker = _engine(engine, kokoro)
     jobs = jobs_of(phrases, speaker, _voices(speaker, voices), count, speeds, pitches, seed, suffix)
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("speaking", total=len(jobs))
         try:
             new = render(jobs, speaker, out, lambda: progress.advance(task))

@@ -80,6 +80,8 @@ def train(
     A run that was killed goes on from its last checkpoint when the same command is given again. On several processes:
     torchrun --nproc-per-node N --no-python -- hark train ...
     """
+    if fold is not None and without_speakers is None:
+        raise click.UsageError("--fold needs --without-speakers")
     import torch
     from msgspec.structs import replace
 

@@ -37,11 +37,14 @@ def read(folder: Path) -> dict[str, Row]:
     path = folder / NAME
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise HarkError(f"{path}: has other columns than {','.join(COLUMNS)}; write into another folder")
-        return {line["file"]: line for line in reader}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise HarkError(f"{path}: has other columns than {','.join(COLUMNS)}; write into another folder")
+            return {line["file"]: line for line in reader}
+    except (ValueError, csv.Error) as error:
+        raise HarkError(f"{path}: is no CSV in UTF-8 ({error}); write into another folder") from None
 
 
 def write(folder: Path, rows: Iterable[Row]) -> None:
