@@ -183,9 +183,13 @@ def test_a_list_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_clip_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "off").write_bytes(b"in the way")
+    run("off", "--out", tmp_path, "--count", "1")
+    (clip,) = (tmp_path / "off").iterdir()
+    clip.unlink()
+    clip.mkdir()  # in the way
+    (tmp_path / "manifest.csv").unlink()
     assert "cannot be written" in refusal("off", "--out", tmp_path, "--count", "1")
-    assert {path.name for path in tmp_path.iterdir()} == {"off", "manifest.csv"}
+    assert list((tmp_path / "off").iterdir()) == [clip]
 
 
 def test_no_terminal_sees_no_progress(tmp_path: Path) -> None:
