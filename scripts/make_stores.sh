@@ -49,7 +49,6 @@ store synthetic "$base" "${synthetic[@]}"
 store noise "$data/speech-commands/noise" --origin speech-commands --licence CC-BY-4.0 \
     --label _silence_ --part 0:0.7 --segment-s 10
 store esc10 "$data/negatives/environment-esc10.csv" --origin esc-10 --licence CC-BY-3.0 --label _silence_
-store music "$data/negatives/music.csv" --origin web-audio-samples --licence Apache-2.0 --label _silence_
 
 # Speech without keywords.
 store orders "$data/negatives/english-orders.csv" --origin picovoice-speech-to-intent --licence Apache-2.0 \
