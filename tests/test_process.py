@@ -89,7 +89,9 @@ def test_a_signal_ends_it_without_a_traceback(
 ) -> None:
     command = [*HARK, "detect", "--model", str(tiny_model), str(file), "-"]
     pipe = subprocess.PIPE
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout
         process.stdout.readline()  # it waits for standard input now
         process.send_signal(number)
