@@ -22,6 +22,9 @@ PLUGINS = "tinyhark.commands"  # the entry points of the upper floors; "eval.NAM
 COMMANDS = {
     "demo": ("tinyhark.app.commands.demo:demo", "Hear the keywords in a recording that comes along, live."),
     "listen": ("tinyhark.app.commands.listen:listen", "Hear the keywords in the microphone's sound, live."),
+    "daemon": ("tinyhark.app.commands.daemon:daemon", "Hear the keywords for good, and tell other programs."),
+    "service": ("tinyhark.app.commands.service:service", "Let the system run the daemon: install, uninstall, status."),
+    "devices": ("tinyhark.app.commands.devices:devices", "List the microphones."),
     "detect": ("tinyhark.app.commands.detect:detect", "Find the keywords in sound files."),
     "why": ("tinyhark.app.commands.why:why", "Show the scores over time and why a keyword fired or did not."),
     "bench": ("tinyhark.app.commands.bench:bench", "Measure what hearing costs: CPU time and memory."),
@@ -40,6 +43,7 @@ EXTRAS = {
     "matplotlib": "eval",
     "joblib": "eval",
     "jinja2": "eval",
+    "dask": "cluster",
 }
 _LIBRARY_NAMES = {"torch": "PyTorch"}
 

@@ -4,23 +4,16 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from itertools import chain
 
 import click
 
-from ..errors import AudioError, HarkError, ModelError
+from ..errors import HarkError, ModelError
+from ..finding import Finding
 from ..text import printable
 from .options import model_option
 
 LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "sounddevice", "click", "rich", "msgspec")
-
-
-class Finding(NamedTuple):
-    """One line: what was looked at, "ok", "warning" or "problem", and the fact or what mends it."""
-
-    subject: str
-    state: str
-    text: str
 
 
 @click.command()
@@ -32,7 +25,7 @@ def doctor(model: str) -> None:
     """
     colours = {"ok": "green", "warning": "yellow", "problem": "red"}
     problems = 0
-    for finding in [*_versions(), *_models(model), *_files(), *_devices()]:
+    for finding in chain(_versions(), _models(model), _files(), _sound(), _system()):
         problems += finding.state == "problem"
         click.echo(f"{click.style(f'{finding.state:8}', fg=colours[finding.state])}{finding.subject}: {finding.text}")
     if problems:
@@ -89,28 +82,16 @@ def _files() -> Iterator[Finding]:
     yield Finding("sound files", "ok", f"{soundfile.__libsndfile_version__}, soxr {soxr.__libsoxr_version__}")
 
 
-def _devices() -> Iterator[Finding]:
-    """PortAudio and the microphones that it sees; without them everything but `hark listen` works."""
-    from ..audio.portaudio import load_portaudio, reason
+def _sound() -> Iterator[Finding]:
+    from ..audio.checks import check_sound
 
-    try:
-        portaudio = load_portaudio()
-    except AudioError as error:
-        yield Finding("microphone", "warning", str(error))
-        return
-    except ImportError:
-        yield Finding("microphone", "warning", "pip install sounddevice")
-        return
-    try:
-        devices = list(portaudio.query_devices())
-        default = portaudio.default.device[0]
-    except portaudio.PortAudioError as error:
-        yield Finding("microphone", "warning", f"the sound devices cannot be listed: {reason(error)}")
-        return
-    inputs = [device for device in devices if device["max_input_channels"] > 0]
-    if not inputs:
-        yield Finding("microphone", "warning", "none found; connect one, or allow this user to use sound (group audio)")
-    for device in inputs:
-        mark = ", the default" if device["index"] == default else ""
-        facts = f"{device['max_input_channels']} channels, {device['default_samplerate']:.0f} Hz{mark}"
-        yield Finding("microphone", "ok", f"{device['index']} {device['name']}: {facts}")
+    yield from check_sound()
+
+
+def _system() -> Iterator[Finding]:
+    from datetime import datetime
+
+    from ..daemon.checks import check_clock, check_services
+
+    yield check_clock(datetime.now().astimezone())
+    yield from check_services()

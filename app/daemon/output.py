@@ -1,0 +1,53 @@
+"""What every output is, and the simplest one: JSON lines on standard output."""
+
+import logging
+import os
+import select
+
+from .event import Event, State
+
+log = logging.getLogger(__name__)
+
+
+class Output:
+    """Takes events out of the daemon; the base of the others, does nothing.
+
+    All methods are called by the thread that hears and return at once: what may wait does so in a thread of its own
+    with a bounded queue, and an output whose peer is away says so once and goes on.
+    """
+
+    def start(self) -> None:
+        """Begin; raises HarkError for what cannot be mended by waiting."""
+
+    def event(self, event: Event) -> None:
+        """A keyword was heard."""
+
+    def state(self, state: State) -> None:
+        """The daemon's state is now this."""
+
+    def stop(self) -> None:
+        """End; the daemon stops, or goes on without this output."""
+
+
+class JsonLines(Output):
+    """Each event as a line of JSON to a file descriptor; a reader that does not read loses events."""
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor = descriptor
+        self._failed = False
+        self.dropped = 0
+
+    def event(self, event: Event) -> None:
+        """Write its line, where that needs no waiting: a pipe that is ready takes a short line whole."""
+        try:
+            ready = select.poll()
+            ready.register(self._descriptor, select.POLLOUT)
+            if not ready.poll(0):
+                raise TimeoutError(0, "its reader does not read")
+            os.write(self._descriptor, (event.to_json() + "\n").encode())
+            self._failed = False
+        except OSError as error:
+            self.dropped += 1
+            if not self._failed:
+                log.warning("stdout: events are lost: %s", error.strerror)
+            self._failed = True

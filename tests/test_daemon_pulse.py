@@ -1,0 +1,191 @@
+"""The daemon on a real sound server: a PulseAudio null sink is the microphone, taken away and given back."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from tinyhark.app.audio.files import read_sound
+from tinyhark.app.spotter import Spotter
+
+Sound = NDArray[np.int16]
+
+PROGRAMS = ("pulseaudio", "paplay", "pactl", "arecord")
+WAIT_S = 90
+ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
+DEMO_S = 20
+
+pytestmark = pytest.mark.slow
+
+
+class SoundServer:
+    """A PulseAudio of our own with a null sink "mic", whose monitor is the default source."""
+
+    def __init__(self, folder: Path, rate_hz: int) -> None:
+        (folder / "run").mkdir(mode=0o700)
+        (folder / ".asoundrc").write_text(ASOUNDRC)
+        self.environment = os.environ | {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder / "run")}
+        self._rate_hz, self._folder = rate_hz, folder
+        self.start()
+
+    def start(self) -> None:
+        modules = ("module-native-protocol-unix", f"module-null-sink sink_name=mic rate={self._rate_hz}")
+        loads = [f"--load={module}" for module in modules]
+        with (self._folder / "pulse.log").open("a") as log:
+            self._process = subprocess.Popen(
+                ["pulseaudio", "-n", "--exit-idle-time=-1", *loads], env=self.environment, stdout=log, stderr=log
+            )
+        due_s = time.monotonic() + WAIT_S
+        while subprocess.run(["pactl", "info"], env=self.environment, capture_output=True, check=False).returncode:
+            if self._process.poll() is not None or time.monotonic() > due_s:
+                pytest.skip(f"PulseAudio does not start here: {(self._folder / 'pulse.log').read_text()[-300:]}")
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(WAIT_S)
+
+    def play(self, path: Path) -> None:
+        subprocess.run(["paplay", "-d", "mic", str(path)], env=self.environment, check=True, timeout=WAIT_S)
+
+
+class Daemon:
+    """The command, its events and its log as they come, in files."""
+
+    def __init__(self, folder: Path, configuration: str, environment: dict[str, str]) -> None:
+        self._folder = folder
+        (folder / "hark.toml").write_text(configuration)
+        with self.out.open("w") as out, self.log.open("w") as log:
+            command = [sys.executable, "-m", "tinyhark.app", "daemon", "--config", str(folder / "hark.toml")]
+            self.process = subprocess.Popen(command, stdout=out, stderr=log, env=environment)
+
+    @property
+    def out(self) -> Path:
+        return self._folder / "out.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "log.jsonl"
+
+    def messages(self) -> list[str]:
+        return [line["message"] for line in lines(self.log)]
+
+    def wait_for_microphone(self, times: int) -> None:
+        """Until it was opened so often, and a little more: a sound server gives its first sound late."""
+        self.wait_for(lambda: self.messages().count("opened") >= times)
+        time.sleep(1)
+
+    def wait_for(self, ready: Callable[[], object]) -> None:
+        due_s = time.monotonic() + WAIT_S
+        while not ready():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < due_s, self.log.read_text()
+            time.sleep(0.1)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of JSON in a file that may still be written."""
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[[str, int], tuple[SoundServer, Daemon]]]:
+    """`started(audio, rate_hz)`: sound server and daemon, which end with the test."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (Debian: pulseaudio pulseaudio-utils alsa-utils)")
+    running: list[Any] = []
+
+    def start(configuration: str, rate_hz: int) -> tuple[SoundServer, Daemon]:
+        server = SoundServer(tmp_path, rate_hz)
+        running.append(server)
+        daemon = Daemon(tmp_path, configuration, server.environment)
+        running.append(daemon)
+        return server, daemon
+
+    yield start
+    for one in reversed(running):
+        if isinstance(one, Daemon):
+            one.process.kill()
+            one.process.wait(WAIT_S)
+        else:
+            one.stop()
+
+
+SOURCES = {
+    44_100: '[audio]\ndevice = "pulse"\n',
+    48_000: '[audio]\nsource = "arecord"\nrate_hz = 48000\nchannels = 2\n',
+}
+
+
+@pytest.mark.parametrize("rate_hz", SOURCES)
+def test_a_microphone_is_heard_taken_away_and_heard_again(
+    rate_hz: int,
+    started: Callable[[str, int], tuple[SoundServer, Daemon]],
+    say: Callable[..., Sound],
+    tiny_model: Path,
+    tmp_path: Path,
+) -> None:
+    wav, hook = tmp_path / "words.wav", tmp_path / "hook.jsonl"
+    words = ["low", "high", "low"]
+    soundfile.write(wav, say(4.0, "low", 1.0, "high", 1.2, "low", 2.0), 16_000)
+    run = json.dumps(["sh", "-c", f"cat >> '{hook}'"])
+    server, daemon = started(
+        f'{SOURCES[rate_hz]}[model]\nname = "{tiny_model}"\n[stdout]\n[exec]\nrun = {{ "*" = {run} }}\n', rate_hz
+    )
+    daemon.wait_for_microphone(1)
+    server.play(wav)
+    daemon.wait_for(lambda: len(lines(daemon.out)) >= 3)
+    assert "listening" in daemon.messages()
+
+    server.stop()
+    daemon.wait_for(lambda: daemon.messages()[-1].startswith("degraded: "))
+    server.start()
+    daemon.wait_for_microphone(2)
+    server.play(wav)
+    daemon.wait_for(lambda: len(lines(daemon.out)) >= 6)
+
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(WAIT_S) == 0
+    events = lines(daemon.out)
+    assert [event["keyword"] for event in events] == words * 2
+    assert sorted(map(str, lines(hook))) == sorted(map(str, events))
+    samples = [event["end_sample"] for event in events]
+    assert samples == sorted(samples)
+    gap_s = (samples[3] - samples[2]) / 16_000
+    third, fourth = (datetime.fromisoformat(event["wall_time"]) for event in events[2:4])
+    assert abs(gap_s - (fourth - third).total_seconds()) < 1.0, (
+        "the sample index kept to the clock while the microphone was away"
+    )
+
+
+def test_the_words_of_the_demo_are_heard(
+    started: Callable[[str, int], tuple[SoundServer, Daemon]], tmp_path: Path
+) -> None:
+    demo = read_sound(Path(__file__).parents[1] / "app" / "demo" / "demo.opus", DEMO_S * 16_000)
+    sound = np.concatenate([np.random.default_rng(1).integers(-20, 20, 32_000).astype(np.int16), demo])
+    soundfile.write(tmp_path / "demo.wav", sound, 16_000)
+    plain = [detection.keyword for detection in Spotter().feed(sound)]
+    server, daemon = started(f"{SOURCES[44_100]}[stdout]\n", 44_100)
+    daemon.wait_for_microphone(1)
+    server.play(tmp_path / "demo.wav")
+    assert len(plain) >= 4
+
+    def heard() -> bool:
+        """All of them, in order; a resampler more or less may bring or cost a score at the threshold."""
+        words = iter(event["keyword"] for event in lines(daemon.out))
+        return all(word in words for word in plain)
+
+    daemon.wait_for(heard)
