@@ -58,8 +58,8 @@ class Description:
 
 
 def made_golden() -> Samples:
-    """A golden input that is nobody's recording: a quarter of a second of a sweeping tone, coarse to pack well."""
-    t = np.arange(4000) / 16_000
+    """A golden input that is nobody's recording: a fifth of a second of a sweeping tone, coarse to pack well."""
+    t = np.arange(3200) / 16_000
     tone = np.sin(2 * np.pi * (300 * t + 3000 * t * t)) * np.minimum(1, 20 * t)
     sound: Samples = (np.round(tone * 24) * 256).astype(np.int16)
     return sound

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make all stores of features that the recipe `commands` reads, from recordings laid out as docs/training.md shows.
+# Make all stores of features that the recipes `commands` and `wake` read, from recordings laid out as docs/training.md shows.
 #
 #     scripts/make_stores.sh DATA_DIR SYNTHETIC_DIR STORES_DIR
 #
@@ -14,8 +14,8 @@ python=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/python
 data=$1 made=$2 stores=$3
 base=$data/synthetic
 [ -d "$base" ] || base=$made/base
-for folder in "$data"/speech-commands/{train,validation,noise} "$data"/{negatives,rooms} "$base" \
-    "$made"/{words,keywords,sentences}; do
+for folder in "$data"/speech-commands/{train,validation,noise} "$data"/{negatives,rooms,wake-phrases} "$base" \
+    "$made"/{words,keywords,sentences,lists,espeak-lists,espeak-words,wake,wake-near,wake-validation}; do
     if [ ! -d "$folder" ]; then
         echo "make_stores.sh: $folder: no such folder; docs/training.md says what belongs there" >&2
         exit 2
@@ -40,6 +40,7 @@ store() { # NAME SOURCE OPTION...
 # The file names of Speech Commands begin with the speaker.
 speech_commands=(--origin speech-commands --licence CC-BY-4.0 --speaker-pattern '^([0-9a-f]{8})_nohash')
 synthetic=(--origin kokoro-synthesis --licence own)
+espeak=(--origin espeak-synthesis --licence own)
 
 store sc-validation "$data/speech-commands/validation" "${speech_commands[@]}" --split validation
 store sc-train "$data/speech-commands/train" "${speech_commands[@]}"
@@ -74,3 +75,17 @@ store synthetic-more "$made/words" "$made/keywords" "${synthetic[@]}"
 store synthetic-more-rooms "$made/words" "$made/keywords" "${synthetic[@]}" --copies 1 --rooms "$rooms"
 store synthetic-sentences "$made/sentences" "${synthetic[@]}" --label _unknown_
 store synthetic-sentences-rooms "$made/sentences" "${synthetic[@]}" --label _unknown_ --copies 1 --rooms "$rooms"
+store kokoro-lists "$made/lists" "${synthetic[@]}" --label _unknown_
+store kokoro-lists-rooms "$made/lists" "${synthetic[@]}" --label _unknown_ --copies 1 --rooms "$rooms"
+store espeak-lists "$made/espeak-lists" "${espeak[@]}" --label _unknown_
+store espeak-words "$made/espeak-words" "${espeak[@]}"
+
+# The wake phrases, in rooms twice: there are few of them. Their validation speaks in voices that no other store has.
+wake_phrases=(--origin picovoice-wake-word-benchmark --licence Apache-2.0)
+store wake-phrases "$data/wake-phrases" "${wake_phrases[@]}"
+store wake-phrases-rooms "$data/wake-phrases" "${wake_phrases[@]}" --copies 2 --rooms "$rooms"
+store wake-synthetic "$made/wake" "${synthetic[@]}"
+store wake-synthetic-rooms "$made/wake" "${synthetic[@]}" --copies 1 --rooms "$rooms"
+store wake-near "$made/wake-near" "${synthetic[@]}"
+store wake-near-rooms "$made/wake-near" "${synthetic[@]}" --copies 1 --rooms "$rooms"
+store wake-validation "$made/wake-validation" "${synthetic[@]}" --split validation

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Render the synthetic speech that the recipe `commands` learns from, with Kokoro-82M: about 4,600 clips, 0.7 CPU seconds a
-# word.
+# Render the synthetic speech that the recipes `commands` and `wake` learn from, with Kokoro-82M (about 5,600 clips, 0.7 CPU
+# seconds a word) and espeak-ng (1,400 clips, seconds in all).
 #
 #     scripts/make_synthetic.sh SYNTHETIC_DIR     # after: hark data kokoro
 #
-# Makes SYNTHETIC_DIR/base, words, keywords and sentences, in each a folder a phrase. Clips that are there already are not
-# rendered again, so an interrupted run goes on where it was.
+# Makes SYNTHETIC_DIR/base, words, keywords, sentences, lists, espeak-lists, espeak-words, wake, wake-near and
+# wake-validation, in each a folder a phrase. Clips that are there already are not rendered again, so an interrupted run goes
+# on where it was.
 set -eu
 if [ $# -ne 1 ]; then
     echo "usage: scripts/make_synthetic.sh SYNTHETIC_DIR" >&2
@@ -15,9 +16,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 made=$1
 
 say() { # FOLDER COUNT SEED PHRASE...
-    local folder=$1 count=$2 seed=$3
-    shift 3
-    "$here/python" -m tinyhark.app say "$@" --engine kokoro --count "$count" --seed "$seed" --out "$made/$folder"
+    say_with kokoro "$@"
+}
+
+say_with() { # ENGINE FOLDER COUNT SEED PHRASE...
+    local engine=$1 folder=$2 count=$3 seed=$4
+    shift 4
+    "$here/python" -m tinyhark.app say "$@" --engine "$engine" --count "$count" --seed "$seed" --out "$made/$folder"
 }
 
 # More of the words that validation showed to be weak, and of what was taken for them.
@@ -33,6 +38,24 @@ say keywords 25 12 "up|up." "go|go." "on|on." down no
 # Sentences without a keyword.
 mapfile -t sentences <"$here/sentences.txt"
 say sentences 4 13 "${sentences[@]}"
+
+# Words without a keyword, eight or ten in a row: thousands of different ones for little time.
+mapfile -t lists <"$here/word-lists-kokoro.txt"
+say lists 1 31 "${lists[@]}"
+mapfile -t lists <"$here/word-lists-espeak.txt"
+say_with espeak espeak-lists 2 32 "${lists[@]}"
+say_with espeak espeak-words 60 33 yes no up down left right on off stop go
+
+# The wake phrases, what sounds like them, and a validation set in voices that speak nowhere else.
+say wake-near 8 32 "a letter" "a luxury" "all extra" alexander alexandria alexis "a lexus" "annex a" electric elixir "flex a" \
+    lexicon relax texas "a legs up" committee compare competed computation compute complete composer "come to her" cuter \
+    commuter pewter tutor scooter community "carve this" "charge us" harness harvest "jar of" jars jarred "jar this" marvelous \
+    nervous service starving tarnish travis java "hey jar" busboy cowboy "no boy" "show boy" "slow boy" snowball snowboard \
+    "snow bowl" snowing snowman "snow white" tomboy "toy boy" snow boy
+say wake 60 31 "alexa|alexa!|alexa?" "computer|computer!|computer?" "jarvis|jarvis!|jarvis?" "snowboy|snowboy!|snowboy?"
+say wake-validation 24 33 alexa computer jarvis snowboy --voices af_nova,am_echo,bf_lily,bm_lewis
+say wake-validation 4 33 alexis "a lecture" commuter compute harvest travis snowball cowboy electric community service \
+    "could you pass me the salt please" "the meeting was cancelled" --voices af_nova,am_echo,bf_lily,bm_lewis
 
 # The first set: words that have few recordings or none, and keywords.
 say base 200 1 "off|off.|off!"

@@ -71,6 +71,21 @@ def test_held_out_speakers_are_judged_by_label(model: Model, recipe: Recipe, sto
         assert held.right + held.taken_for_keyword <= held.count
 
 
+def test_recordings_of_nobody_known_are_left_out_by_name(
+    model: Model,
+    recipe: Recipe,
+    stores: Path,
+    tmp_path: Path,
+    make_store: Callable[..., None],
+    word_clip: Callable[..., object],
+) -> None:
+    make_store(tmp_path / "words", [(w, "", word_clip(w, 1)) for w in ("low", "high", "middle")])
+    (tmp_path / "validation").symlink_to(stores / "validation")
+    only = replace(recipe, store=(StoreSpec(path="words", use="words"),), exclude_speakers=("low/0", "middle/2"))
+    got = judge_held_out(model, only, tmp_path, [])
+    assert [(held.label, held.count) for held in got] == [("low", 1), ("middle", 1)]
+
+
 def test_a_keyword_taken_for_another_is_not_right(model: Model, recipe: Recipe, stores: Path) -> None:
     swapped = {"low": "high", "high": "low"}
 

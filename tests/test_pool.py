@@ -85,6 +85,32 @@ def test_other_splits_labels_and_speakers_never_get_in(recipe: Recipe, stores: P
     assert {pool.clips[i].speaker for i in pool.keywords[0].ids} == {"s0", "s2", "s3", "s5"}
 
 
+def test_recordings_of_nobody_known_stay_out_by_name(recipe: Recipe, stores: Path) -> None:
+    pool = build_pool(replace(recipe, exclude_speakers=("talk/1", "noise/0", "low/3")), stores)
+    assert {pool.clips[i].recording for i in pool.speech.ids} == {"talk/0", "talk/2", "talk/3"}
+    assert "noise/0" not in {pool.clips[i].recording for i in pool.noise.ids}
+    # The recording low/3 has a speaker, by whom it would be left out.
+    assert "low/3" in {pool.clips[i].recording for i in pool.keywords[0].ids}
+
+
+def test_noise_of_a_long_keyword_clip_is_not_the_word(
+    recipe: Recipe, stores: Path, tmp_path: Path, make_store: Callable[..., None]
+) -> None:
+    rng = np.random.default_rng(3)
+    sound = 400 * rng.standard_normal(40_000)  # 25 dB below the word, for two and a half seconds
+    sound[16_000:24_000] += 10_000 * np.sin(np.arange(8000))
+    noisy = np.round(sound).astype(np.int16)
+    for name in ("speech", "noise", "validation"):
+        (tmp_path / name).symlink_to(stores / name)
+    make_store(tmp_path / "words", [(word, "", noisy) for word in ("low", "high", "top")])
+    pool = build_pool(recipe, tmp_path)
+    length = pool.word_last - pool.word_first
+    for i in pool.any_keyword.ids:
+        assert 45 < length[i] < 60
+        assert 95 <= pool.word_first[i] <= pool.core_first[i] <= pool.core_last[i] <= pool.word_last[i] <= 155
+    assert (length[pool.unknown.ids] > 200).all(), "other words keep all that is in them"
+
+
 @pytest.fixture
 def other(tmp_path: Path, stores: Path) -> Callable[..., Path]:
     """A folder of stores whose word store is of these (label, licence, split, frames)."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from tinyhark.dsp.tables import HOP_SAMPLES, SAMPLE_RATE_HZ
 
 from .network import DSCNN
-from .recipe import TIME_STRIDE, Recipe
+from .recipe import Recipe
 
 
 def layer_costs(network: DSCNN, n_mfcc: int, frames: int) -> list[tuple[int, int]]:
@@ -42,12 +42,12 @@ def stream_multiply_accumulates(network: DSCNN, recipe: Recipe) -> tuple[int, in
     the more of them. Without padding a column never changes.
     """
     windows = SAMPLE_RATE_HZ / (HOP_SAMPLES * recipe.detection.stride_frames)
-    fresh = recipe.detection.stride_frames // TIME_STRIDE  # columns that move into the window
+    fresh = recipe.detection.stride_frames // recipe.network.stride  # columns that move into the window
     spec, edge, reused = recipe.network, 0, 0
     costs = layer_costs(network, recipe.n_mfcc, recipe.window_frames)
     for index, (columns, each) in enumerate(costs):
         if spec.padded and index == 0:
-            edge = -(-(spec.stem_kernel // 2) // TIME_STRIDE)
+            edge = -(-(spec.stem_kernel // 2) // spec.stride)
         elif spec.padded and index % 2:  # a depthwise convolution; the pointwise ones see one column only
             edge += spec.kernel // 2
         reused += min(columns, 2 * edge + fresh) * each

@@ -1,4 +1,4 @@
-"""Clips that a run was told to leave out, by label or by speaker, and how its model takes them."""
+"""Clips that a run was told to leave out, by label, speaker or recording, and how its model takes them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,24 +34,28 @@ def codes_of_clip(model: Model, recipe: Recipe, log_mel: LogMelQ8) -> NDArray[np
 
 
 def recorded_clips(recipe: Recipe, stores: Path) -> Iterable[tuple[Clip, LogMelQ8]]:
-    """Every recording of a known speaker in the recipe's word stores and its validation, once, as it was recorded."""
+    """Every recording in the recipe's word stores and its validation, once, as it was recorded.
+
+    Recordings have a known speaker, or are left out by their own names; speech that a machine spoke is neither.
+    """
     seen: set[tuple[str, str]] = set()
+    left_out = frozenset(recipe.exclude_speakers)
     paths = [spec.path for spec in recipe.store if spec.use == "words"]
     for path in (*paths, recipe.validation):
         store = Store.load(stores / path)
         for clip in store.clips:
             key = (clip.origin, clip.recording)
-            if clip.speaker and key not in seen:
+            if (clip.speaker or clip.recording in left_out) and key not in seen:
                 seen.add(key)
                 yield clip, np.asarray(store.log_mel[clip.first_frame : clip.first_frame + clip.frames])
 
 
 def judge_held_out(model: Model, recipe: Recipe, stores: Path, labels: Iterable[str]) -> list[HeldOut]:
     """The model's answers for recordings of `labels` and of the recipe's excluded speakers, by label."""
-    wanted, keywords = set(labels), set(recipe.keywords)
+    wanted, keywords, left_out = set(labels), set(recipe.keywords), frozenset(recipe.exclude_speakers)
     counts: dict[str, list[int]] = {}
     for clip, log_mel in recorded_clips(recipe, stores):
-        if clip.label not in wanted and clip.speaker not in recipe.exclude_speakers:
+        if clip.label not in wanted and clip.who not in left_out:
             continue
         winner = model.labels[int(codes_of_clip(model, recipe, log_mel).argmax())]
         count = counts.setdefault(clip.label, [0, 0, 0])

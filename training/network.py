@@ -5,7 +5,7 @@ Convolutions are two-dimensional, channels last, also where one axis is 1: a CPU
 
 from torch import Tensor, nn
 
-from .recipe import TIME_STRIDE, NetworkSpec
+from .recipe import NetworkSpec
 
 
 class Block(nn.Module):
@@ -41,7 +41,7 @@ class DSCNN(nn.Module):
         height = 1 if flat else (n_mfcc + 1) // 2
         stem_kernel = (1 if flat else spec.stem_kernel, spec.stem_kernel)
         padding = (stem_kernel[0] // 2, stem_kernel[1] // 2 if spec.padded else 0)
-        stride = (1 if flat else 2, TIME_STRIDE)
+        stride = (1 if flat else 2, spec.stride)
         self.stem = nn.Conv2d(n_mfcc if flat else 1, spec.channels, stem_kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm2d(spec.channels)
         self.relu = nn.ReLU()

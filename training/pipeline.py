@@ -3,12 +3,13 @@
 import json
 import platform
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from tinyhark.app import __version__
@@ -21,9 +22,9 @@ from .cost import multiply_accumulates, stream_multiply_accumulates
 from .fine_tune import quantize_network
 from .mixing import FEATURE_SCALE, Mixer
 from .pool import build_pool
-from .recipe import TIME_STRIDE, Recipe
+from .recipe import Recipe, StoreSpec
 from .store import Store
-from .train import Process, Trained, train_network
+from .train import Process, Start, Trained, train_network
 from .validation import judge
 
 PARITY_BATCHES = 20  # windows of training kind, beside all of validation
@@ -39,16 +40,29 @@ class Outcome:
     metrics: dict[str, float | str | int]
 
 
-def train_model(recipe: Recipe, stores: Path, run: Path, path: Path, report: Report) -> Outcome | None:
-    """Train, quantize, export; None on every process but the first. Goes on where a killed run left off."""
+def train_model(
+    recipe: Recipe,
+    stores: Path,
+    run: Path,
+    path: Path,
+    report: Report,
+    *,
+    mined: Sequence[StoreSpec] = (),
+    start: Start | None = None,
+) -> Outcome | None:
+    """Train, quantize, export; None on every process but the first. Goes on where a killed run left off.
+
+    mined: stores to train on beside the recipe's; start: the run whose weights to begin with.
+    """
     process = Process.join()
     if process.rank == 0:
         run.mkdir(parents=True, exist_ok=True)
     steps = recipe.training.steps
     report("reading the stores", 0, steps, {})
-    mixer = Mixer(build_pool(recipe, stores), recipe, process.device)
+    pool = build_pool(replace(recipe, store=(*recipe.store, *mined)), stores)
+    mixer = Mixer(pool, recipe, process.device)
     trained = train_network(
-        recipe, mixer, stores, run, process, lambda done, metrics: report("training", done, steps, metrics)
+        recipe, mixer, stores, run, process, lambda done, metrics: report("training", done, steps, metrics), start
     )
     if process.rank:
         return None
@@ -89,7 +103,7 @@ def measure(recipe: Recipe, trained: Trained, network: QuantizedNetwork) -> dict
         "multiply_accumulates_window": multiply_accumulates(float_network, recipe.n_mfcc, recipe.window_frames),
         "multiply_accumulates_second": anew,
         "multiply_accumulates_second_reusing_columns": reused,
-        "time_stride_frames": TIME_STRIDE,
+        "time_stride_frames": recipe.network.stride,
     }
 
 

@@ -12,8 +12,6 @@ from tinyhark.app.errors import HarkError
 from tinyhark.dsp.decision import KeywordParameters
 from tinyhark.dsp.tables import BANDS
 
-TIME_STRIDE = 2  # frames: the network's
-
 Positive = Annotated[float, Meta(gt=0)]
 Time = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(gt=0)]
@@ -38,13 +36,17 @@ class StoreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The shape of the DS-CNN; kind 1d has the coefficients as channels, 2d as a second axis."""
+    """The shape of the DS-CNN; kind 1d has the coefficients as channels, 2d as a second axis.
+
+    stride: frames that the stem steps by in time.
+    """
 
     kind: Literal["1d", "2d"] = "1d"
     channels: Count = 80
     blocks: Natural = 7
     kernel: Count = 9
     stem_kernel: Count = 5
+    stride: Count = 2
     padded: bool = True
 
     def __post_init__(self) -> None:
@@ -54,7 +56,7 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     def columns(self, frames: int) -> int:
         """Columns in time that the network pools over; raises ValueError where none is left."""
-        columns = (frames + (2 * (self.stem_kernel // 2) if self.padded else 0) - self.stem_kernel) // TIME_STRIDE + 1
+        columns = (frames + (2 * (self.stem_kernel // 2) if self.padded else 0) - self.stem_kernel) // self.stride + 1
         if not self.padded:
             columns -= self.blocks * (self.kernel - 1)
         if columns < 1:
@@ -69,7 +71,8 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     words, unknown_cut: the share that the window's edge may cut; unknown_joint: that are the first part of one word and
     the last of another; unknown_reversed: that run backwards. synthetic: the share of synthetic speech in each keyword
     that has both kinds. label_power: a word that is no keyword and has n clips is drawn in proportion to
-    n ** label_power.
+    n ** label_power. unknown_bias: added to the logit of unknown when training ends, which drew it more often than its
+    part of what a user says (Menon 2021); log(share of a keyword / share of unknown) would make them even.
     """
 
     unknown: Share = 0.25
@@ -81,6 +84,7 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unknown_reversed: Share = 0.0
     synthetic: Share = 0.25
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    unknown_bias: float = 0.0
 
     def __post_init__(self) -> None:
         for one, other in (("silence", "unknown"), ("unknown_speech", "unknown_pieces")):
@@ -152,8 +156,6 @@ class DetectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     exclusion_ms: Time = 250
 
     def __post_init__(self) -> None:
-        if self.stride_frames % TIME_STRIDE:
-            raise ValueError(f"stride_frames is {self.stride_frames}; it must be a multiple of {TIME_STRIDE}")
         for threshold in (self.threshold, *self.thresholds.values()):
             KeywordParameters(threshold, self.smoothing_ms, self.rearm, self.refractory_ms)
 
@@ -189,6 +191,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if unknown := set(self.detection.thresholds) - set(self.keywords):
             raise ValueError(f"thresholds names {', '.join(sorted(unknown))}, which is no keyword")
         self.network.columns(self.window_frames)
+        if self.detection.stride_frames % self.network.stride:
+            raise ValueError(
+                f"stride_frames is {self.detection.stride_frames}; it must be a multiple of the network's stride, "
+                f"{self.network.stride}"
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:

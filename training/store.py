@@ -28,7 +28,7 @@ OPEN_LICENCES = frozenset({"CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "Apache-2.0", "o
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One row of a store."""
+    """One row of a store; a recording of nobody known counts as a speaker of its own: `who`."""
 
     label: str
     speaker: str
@@ -38,6 +38,11 @@ class Clip:
     recording: str
     first_frame: int
     frames: int
+
+    @property
+    def who(self) -> str:
+        """The speaker, or, where nobody is named, the recording."""
+        return self.speaker or self.recording
 
 
 @dataclass(frozen=True)

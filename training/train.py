@@ -15,6 +15,7 @@ from torch import nn
 
 from . import checkpoint
 from .checkpoint import Average
+from .draw import UNKNOWN
 from .mixing import Mixer, Normalisation
 from .network import DSCNN
 from .recipe import Recipe, TrainingSpec
@@ -31,6 +32,17 @@ class Trained:
     normalisation: Normalisation
     validation: Validation
     mixer: Mixer
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with instead of fresh weights: the average that the run in `folder` ended with.
+
+    digest: of that run's recipe.
+    """
+
+    folder: Path
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -83,8 +95,9 @@ def train_network(
     run: Path,
     process: Process,
     report: Callable[[int, dict[str, float]], None],
+    start: Start | None = None,
 ) -> Trained:
-    """Train from the last checkpoint in `run`, or from the start; `report` gets (steps done, metrics) now and then.
+    """Train from the last checkpoint in `run`, else from `start`; `report` gets (steps done, metrics) now and then.
 
     Metrics go to `run`/metrics.jsonl as JSON lines.
     """
@@ -92,16 +105,16 @@ def train_network(
     torch.manual_seed(recipe.seed)
     network = new_network(recipe, process.device)
     optimiser = make_optimiser(network, spec)
-    average = Average(network, spec.ema)
     saved = checkpoint.load(run / checkpoint.TRAINING, recipe.digest)
+    begun = checkpoint.load(start.folder / checkpoint.TRAINING, start.digest) if start and not saved else None
+    if begun:
+        network.load_state_dict(begun["average"])
+    average = Average(network, spec.ema)
     if saved:
         network.load_state_dict(saved["network"])
         optimiser.load_state_dict(saved["optimiser"])
         average.state = {k: v.to(process.device) for k, v in saved["average"].items()}
-        normalisation = Normalisation(np.array(saved["offset"], np.int32), np.array(saved["multiplier"], np.int16))
-        mixer.use(normalisation)
-    else:
-        normalisation = mixer.normalise()
+    normalisation = _normalisation(mixer, saved or begun)
     validation = load_validation(recipe, stores, normalisation)
     first = saved["step"] if saved else 0
     if process.rank == 0:
@@ -131,6 +144,15 @@ def train_network(
     return Trained(averaged(recipe, average, process.device), normalisation, validation, mixer)
 
 
+def _normalisation(mixer: Mixer, saved: dict[str, Any] | None) -> Normalisation:
+    """That of the checkpoint, else one chosen afresh; the mixer uses it."""
+    if saved is None:
+        return mixer.normalise()
+    normalisation = Normalisation(np.array(saved["offset"], np.int32), np.array(saved["multiplier"], np.int16))
+    mixer.use(normalisation)
+    return normalisation
+
+
 def new_network(recipe: Recipe, device: torch.device) -> DSCNN:
     """The recipe's network with fresh weights, channels last: twice as fast on a CPU."""
     network = DSCNN(recipe.network, recipe.n_mfcc, recipe.window_frames, len(recipe.labels)).to(device)
@@ -141,9 +163,11 @@ def new_network(recipe: Recipe, device: torch.device) -> DSCNN:
 
 
 def averaged(recipe: Recipe, average: Average, device: torch.device) -> DSCNN:
-    """The network of the averaged weights, in evaluation mode."""
+    """The network of the averaged weights with the recipe's bias of unknown, in evaluation mode."""
     network = new_network(recipe, device)
     network.load_state_dict(average.state)
+    with torch.no_grad():
+        network.classify.bias[UNKNOWN] += recipe.classes.unknown_bias
     return network.eval()
 
 

@@ -11,6 +11,7 @@ from tinyhark.app.errors import HarkError
 from tinyhark.dsp.front_end import FrontEnd
 from tinyhark.dsp.quantize import quantize
 from tinyhark.dsp.tables import BANDS, LOG_BITS
+from tinyhark.dsp.word_bounds import word_bounds
 
 from .draw import SILENCE, UNKNOWN
 from .mixing import FEATURE_SCALE, Normalisation
@@ -28,10 +29,13 @@ class Validation:
 
 
 def window_of(log_mel: LogMelQ8, recipe: Recipe, normalisation: Normalisation) -> Tensor:
-    """[frames, 40] Q8 -> [n_mfcc, window] float32: cut at the end, or filled there with digital silence."""
+    """[frames, 40] Q8 -> [n_mfcc, window] float32: of a long clip what is around its word, else filled with silence."""
     padded = np.zeros((recipe.window_frames, BANDS), np.int32)
-    count = min(len(log_mel), recipe.window_frames)
-    padded[:count] = log_mel[:count].astype(np.int32) << (LOG_BITS - STORE_BITS)
+    clip = log_mel.astype(np.int32) << (LOG_BITS - STORE_BITS)
+    spare = len(clip) - recipe.window_frames
+    first = min(spare, max(0, (sum(word_bounds(clip)) - recipe.window_frames) // 2)) if spare > 0 else 0
+    count = min(len(clip), recipe.window_frames)
+    padded[:count] = clip[first : first + count]
     cepstrum = FrontEnd(n_mfcc=recipe.n_mfcc).cepstrum(padded)
     codes = quantize(cepstrum, normalisation.offset, normalisation.multiplier)
     return torch.from_numpy(codes.T.astype(np.float32)) * FEATURE_SCALE

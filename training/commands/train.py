@@ -10,21 +10,25 @@ import click
 from tinyhark.app.errors import HarkError
 
 if TYPE_CHECKING:
-    from ..held_out import HeldOut
     from ..recipe import Recipe
 
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_PHRASE = "phrase"  # the recipe of --phrase
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
-def _speakers(table: Path, fold: str | None) -> tuple[str, ...]:
+def _speakers(table: Path | None, fold: str | None) -> tuple[str, ...]:
+    if table is None:
+        return ()
     from ..recordings import read_table
 
     rows = read_table(table)
-    if "speaker" not in rows[0] or (fold is not None and "fold" not in rows[0]):
-        raise HarkError(f"{table}: needs a column speaker, and fold where --fold is given")
-    speakers = tuple(row["speaker"] for row in rows if fold is None or row["fold"] == fold)
+    column = next((name for name in ("speaker", "recording") if name in rows[0]), None)
+    if column is None or (fold is not None and "fold" not in rows[0]):
+        raise HarkError(f"{table}: needs a column speaker or recording, and fold where --fold is given")
+    speakers = tuple(row[column] for row in rows if fold is None or row["fold"] == fold)
     if not speakers:
-        raise HarkError(f"{table}: no speakers in fold {fold}; it has {', '.join(sorted({r['fold'] for r in rows}))}")
+        raise HarkError(f"{table}: no {column}s in fold {fold}; it has {', '.join(sorted({r['fold'] for r in rows}))}")
     return speakers
 
 
@@ -39,7 +43,7 @@ def _recipe(name: str) -> Path:
     return packaged
 
 
-def _prepare(run: Path, out: Path) -> None:
+def prepare(run: Path, out: Path) -> None:
     """Make the folders before hours are spent; raises HarkError where they cannot be written."""
     for folder in (run, out.parent):
         try:
@@ -53,7 +57,10 @@ def _prepare(run: Path, out: Path) -> None:
 
 
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", required=False)
+@click.option("--phrase", help="Instead of RECIPE: a wake word, learnt from its text alone.")
+@click.option("--recordings", type=_FOLDER, help="Of --phrase: people who say it, one phrase a file.")
+@click.option("--kokoro", type=_FOLDER, help="Of --phrase: Kokoro's folder [TINYHARK_KOKORO, user's data].")
 @click.option(
     "--stores", default="stores", show_default=True, type=click.Path(path_type=Path), help="Folder of stores."
 )
@@ -61,11 +68,25 @@ def _prepare(run: Path, out: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The model file.  [default: RUN/NAME.onnx]")
 @click.option("--steps", type=click.IntRange(min=1), help="In place of the recipe's, for a trial.")
 @click.option("--without-label", multiple=True, help="Leave a label out of training, then judge the model on it.")
-@click.option("--without-speakers", type=click.Path(exists=True, path_type=Path), help="CSV: speakers to leave out.")
+@click.option(
+    "--without-speakers",
+    type=click.Path(exists=True, path_type=Path),
+    help="CSV of speakers, or of recordings, to leave out, then judge the model on them.",
+)
 @click.option("--fold", help="Of --without-speakers: the rows with this fold.")
+@click.option(
+    "--mine",
+    "rounds",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Rounds of training on with what the model wrongly heard in its training data.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Of the CPU.  [default: all cores]")
 def train(
-    recipe: str,
+    recipe: str | None,
+    phrase: str | None,
+    recordings: Path | None,
+    kokoro: Path | None,
     stores: Path,
     run: Path | None,
     out: Path | None,
@@ -73,50 +94,63 @@ def train(
     without_label: tuple[str, ...],
     without_speakers: Path | None,
     fold: str | None,
+    rounds: int,
     threads: int | None,
 ) -> None:
     """Train, quantize and export the model that RECIPE (a TOML file, or a packaged one's name) describes.
 
+    Or, with --phrase "hey lantern": speak a wake word in many voices, train, choose its threshold and measure it, with
+    no recording of it or with those in --recordings.
+
     A run that was killed goes on from its last checkpoint when the same command is given again. On several processes:
     torchrun --nproc-per-node N --no-python -- hark train ...
     """
+    if (recipe is None) == (phrase is None):
+        raise click.UsageError("give a RECIPE, or --phrase and its text")
     if fold is not None and without_speakers is None:
         raise click.UsageError("--fold needs --without-speakers")
     import torch
     from msgspec.structs import replace
 
-    from ..held_out import judge_held_out
-    from ..pipeline import train_model
     from ..recipe import load_recipe
+    from ..rounds import train_in_rounds
+    from .phrase import learn_phrase
+    from .progress import TrainingProgress
 
     if threads:
         torch.set_num_threads(threads)
-    loaded = load_recipe(_recipe(recipe))
-    loaded = replace(loaded, ignore_labels=(*loaded.ignore_labels, *without_label))
-    if without_speakers:
-        loaded = replace(loaded, exclude_speakers=(*loaded.exclude_speakers, *_speakers(without_speakers, fold)))
-    if steps:
-        loaded = replace(loaded, training=replace(loaded.training, steps=steps))
+    loaded = load_recipe(_recipe(recipe or _PHRASE))
+    loaded = replace(loaded, training=replace(loaded.training, steps=steps or loaded.training.steps))
+    if phrase is not None:
+        learn_phrase(phrase, loaded, recordings, kokoro, stores, run, out)
+        return
+    loaded = replace(
+        loaded,
+        ignore_labels=(*loaded.ignore_labels, *without_label),
+        exclude_speakers=(*loaded.exclude_speakers, *_speakers(without_speakers, fold)),
+    )
     run = run or Path("runs") / loaded.name
     path = out or run / f"{loaded.name}.onnx"
-    _prepare(run, path)
-    with _Progress() as progress:
-        outcome = train_model(loaded, stores, run, path, progress.report)
+    prepare(run, path)
+    with TrainingProgress() as progress:
+        outcome = train_in_rounds(loaded, stores, run, path, progress.report, rounds)
     if outcome is None:
         return
     for name, value in outcome.metrics.items():
         click.echo(f"{name:28} {value}")
     if without_label or without_speakers:
-        from tinyhark.app.model import Model
-
-        _show_held_out(judge_held_out(Model.load(path), loaded, stores, without_label), loaded, run)
+        _show_held_out(path, loaded, stores, without_label, run)
     click.echo(f"{path}: {path.stat().st_size:,} bytes")
 
 
-def _show_held_out(judged: "list[HeldOut]", recipe: "Recipe", run: Path) -> None:
-    """Print how the clips that training left out were taken, and keep it as `run`/held-out.csv."""
+def _show_held_out(path: Path, recipe: "Recipe", stores: Path, labels: tuple[str, ...], run: Path) -> None:
+    """Print how the model takes the clips that training left out, and keep it as `run`/held-out.csv."""
+    from tinyhark.app.model import Model
     from tinyhark.dsp.intervals import wilson
 
+    from ..held_out import judge_held_out
+
+    judged = judge_held_out(Model.load(path), recipe, stores, labels)
     with (run / "held-out.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["label", "clips", "right", "taken_for_keyword"])
@@ -130,41 +164,3 @@ def _show_held_out(judged: "list[HeldOut]", recipe: "Recipe", run: Path) -> None
     if total:
         low, high = wilson(taken, total)
         click.echo(f"  words never heard: {taken / total:.2%} of {total} taken for a keyword ({low:.2%} to {high:.2%})")
-
-
-class _Progress:
-    """A bar on a terminal; elsewhere a line now and then."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=1, metrics="")
-        self._stage = ""
-        self._quiet = int(os.environ.get("RANK", "0")) > 0  # of several processes the first one speaks
-
-    def __enter__(self) -> "_Progress":
-        if not self._quiet:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def report(self, stage: str, done: int, total: int, metrics: dict[str, float]) -> None:
-        """Show that `done` of `total` steps of `stage` are done."""
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        self._bar.update(self._task, description=stage, completed=done, total=total, metrics=shown)
-        if not self._quiet and not self._console.is_terminal and (stage != self._stage or len(metrics) > 1):
-            click.echo(f"{stage} {done}/{total}  {shown}", err=True)
-        self._stage = stage

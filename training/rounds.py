@@ -1,0 +1,56 @@
+"""Training in rounds: train, mine what the model wrongly hears in its training data, train on with that, repeat."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from tinyhark.app.errors import HarkError
+from tinyhark.app.model import Model
+
+from .mining import mine, mined_store
+from .pipeline import Outcome, Report, train_model
+from .recipe import Recipe
+from .train import Start
+
+# Of each round after the first training: short, and at a quarter of its learning rate.
+STEPS, WARMUP_STEPS, RATE = 400, 50, 0.25
+
+MINED, MODEL = "mined", "model.onnx"  # in a round's folder: what it learns from, and, but for the last, its model
+
+
+def train_in_rounds(recipe: Recipe, stores: Path, run: Path, path: Path, report: Report, rounds: int) -> Outcome | None:
+    """`train_model`, then `rounds` rounds of mining in `run`/round-1, ...; goes on where a killed run left off."""
+    if rounds and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise HarkError("rounds of mining run in one process; leave out torchrun, or the rounds")
+    stages = [stage_of(recipe, number, rounds) for number in range(rounds + 1)]
+    folders = [run, *(run / f"round-{number}" for number in range(1, rounds + 1))]
+    mined = [folder / MINED for folder in folders]
+    number = max((n for n in range(rounds + 1) if mined[n].exists()), default=0)  # earlier ones are finished
+    while True:
+        start = Start(folders[number - 1], stages[number - 1].digest) if number else None
+        extra = [mined_store(store) for store in mined[: number + 1] if store.exists()]
+        last = number == rounds
+        model = path if last else folders[number] / MODEL
+        told = partial(_tell, report, number)
+        outcome = train_model(stages[number], stores, folders[number], model, told, mined=extra, start=start)
+        if last:
+            return outcome
+        number += 1
+        mine(Model.load(model), recipe, stores, mined[number], partial(_tell, report, number, "mining", metrics={}))
+
+
+def stage_of(recipe: Recipe, number: int, rounds: int) -> Recipe:
+    """The recipe of stage `number`: 0 is the recipe's own training; only the last is fine-tuned to int8."""
+    training, quantization = recipe.training, recipe.quantization
+    if number:
+        rate = training.learning_rate * RATE
+        training = replace(training, steps=STEPS, warmup_steps=WARMUP_STEPS, learning_rate=rate)
+    if number < rounds:
+        quantization = replace(quantization, steps=0)
+    return replace(recipe, seed=recipe.seed + number, training=training, quantization=quantization)
+
+
+def _tell(report: Report, number: int, stage: str, done: int, total: int, metrics: dict[str, float]) -> None:
+    report(f"round {number}: {stage}" if number else stage, done, total, metrics)
