@@ -1,34 +1,39 @@
 """The spotter: a stream of sound to detections, the same for every chunking."""
 
+import heapq
 import os
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tinyhark.dsp.decision import Decision, KeywordParameters, Step
-from tinyhark.dsp.front_end import FrontEnd, Samples
-from tinyhark.dsp.posterior import posteriors_of
-from tinyhark.dsp.quantize import quantize
-from tinyhark.dsp.tables import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from tinyhark.dsp.decision import Step
+from tinyhark.dsp.front_end import Frames, FrontEnd, Samples
+from tinyhark.dsp.gate import Gate
+from tinyhark.dsp.tables import BANDS, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 from .detection import Detection
+from .detector import Detector
 from .errors import HarkError
+from .joint_step import JointStep
 from .model import DEFAULT_NAME, Model
+from .parameters import Override, check_known, parameters_of
 
-LEAST_SENSITIVE, MOST_SENSITIVE = 0.98, 0.05  # thresholds at sensitivity 0 and 1
+ModelLike = Model | str | os.PathLike[str]
+Steps = Iterator[tuple[Step, Detection | None]]
+
 _PIECE_SAMPLES = SAMPLE_RATE_HZ  # a long chunk is taken in pieces, so that memory does not grow with it
 
 
 class Spotter:
-    """Hears the keywords of a model in a stream of 16 kHz int16 sound.
+    """Hears the keywords of a model, or of several at once, in a stream of 16 kHz int16 sound.
 
-    model: a Model, the name of an installed one, or a path. sensitivity: 0 to 1, 0.5 means the model's own thresholds
-    (`threshold_at`). threshold: one for all keywords, or keyword -> threshold; it takes the place of model and
-    sensitivity. smoothing_ms, rearm, refractory_ms, exclusion_ms: in place of the model's. keywords: report these
-    alone; the model's other words still compete with them. Raises HarkError for values out of range, ModelError for a
-    model that cannot be used.
+    model: a Model, the name of an installed one, or a path; or a sequence of them, of equal hop, which share the front
+    end and decide each for itself. sensitivity: 0 to 1, 0.5 means the model's own thresholds (`threshold_at`).
+    threshold, smoothing_ms, rearm, refractory_ms: in place of the model's, one for all keywords or keyword -> value; a
+    threshold takes the place of sensitivity, too. exclusion_ms: in place of the model's. keywords: report these alone;
+    the other words still compete with them. gate: skip the network where the whole window is quiet. Raises HarkError
+    for values out of range and models that do not go together, ModelError for a model that cannot be used.
 
         spotter = Spotter("commands")
         for chunk in chunks:
@@ -38,39 +43,55 @@ class Spotter:
 
     def __init__(
         self,
-        model: Model | str | os.PathLike[str] = DEFAULT_NAME,
+        model: ModelLike | Sequence[ModelLike] = DEFAULT_NAME,
         *,
         sensitivity: float | None = None,
-        threshold: float | Mapping[str, float] | None = None,
-        smoothing_ms: float | None = None,
-        rearm: float | None = None,
-        refractory_ms: float | None = None,
+        threshold: Override = None,
+        smoothing_ms: Override = None,
+        rearm: Override = None,
+        refractory_ms: Override = None,
         exclusion_ms: float | None = None,
         keywords: Collection[str] | None = None,
+        gate: bool = False,
     ) -> None:
-        self.model = model if isinstance(model, Model) else Model.load(model)
-        metadata = self.model.metadata
-        self.keywords = self.model.keywords
-        self._reported = _known(self.model, keywords) if keywords else frozenset(self.keywords)
-        changes = {"smoothing_ms": smoothing_ms, "rearm": rearm, "refractory_ms": refractory_ms}
-        self.parameters = _parameters(self.model, sensitivity, threshold, changes)
-        self._hop, self._stride = metadata.front_end.hop, metadata.stride_frames
-        exclusion = metadata.exclusion_ms if exclusion_ms is None else exclusion_ms
-        try:
-            self._decision = Decision(self.parameters, self._stride * self._hop, exclusion)
-        except ValueError as error:
-            raise HarkError(str(error)) from error
-        self._front_end = FrontEnd(self._hop, metadata.front_end.n_mfcc)
-        self._offset, self._multiplier = np.array(metadata.offset), np.array(metadata.multiplier)
-        self._table = metadata.posterior_table
-        self._columns = [self.model.labels.index(keyword) for keyword in self.keywords]
-        self._network = self.model.bind()
-        self._window = self._network.input  # [n_mfcc, window_frames], the newest frame last
-        self._window_bytes = self._window.reshape(-1)
-        self._silence = quantize(np.zeros_like(self._offset), self._offset, self._multiplier)
+        self.models = _loaded(model)
+        self.keywords = [keyword for one in self.models for keyword in one.keywords]
+        overrides = {
+            "threshold": threshold,
+            "smoothing_ms": smoothing_ms,
+            "rearm": rearm,
+            "refractory_ms": refractory_ms,
+        }
+        for named in (keywords, *overrides.values()):
+            if isinstance(named, Collection):
+                check_known(self.models, named)
+        level = 0.5 if sensitivity is None else sensitivity
+        by_model = [parameters_of(one, level, overrides) for one in self.models]
+        self.parameters = [parameters for some in by_model for parameters in some]
+        self._detectors = []
+        for one, parameters in zip(self.models, by_model, strict=True):
+            exclusion = one.metadata.exclusion_ms if exclusion_ms is None else exclusion_ms
+            try:
+                self._detectors.append(Detector(one, parameters, exclusion, keywords or one.keywords))
+            except ValueError as error:
+                raise HarkError(str(error)) from error
+        hop = self.models[0].metadata.front_end.hop
+        # Coefficients do not depend on how many there are: a model that wants fewer takes the first ones.
+        self._front_end = FrontEnd(hop, max(one.metadata.front_end.n_mfcc for one in self.models))
+        self._gate = Gate(hop) if gate else None
         self._holding = 0  # samples in `_held`, where a stream of short chunks waits for the next posterior
-        self._held = np.empty(FRAME_SAMPLES + self._stride * self._hop, np.int16)
+        self._held = np.empty(FRAME_SAMPLES + hop * max(one.metadata.stride_frames for one in self.models), np.int16)
         self.reset()
+
+    @property
+    def model(self) -> Model:
+        """The model, the first of several."""
+        return self.models[0]
+
+    @property
+    def name(self) -> str:
+        """The model's name, or those of all."""
+        return " + ".join(model.name for model in self.models)
 
     def reset(self) -> None:
         """Start a new stream: sample 0, silence before it, every keyword armed."""
@@ -95,7 +116,7 @@ class Spotter:
         """End the stream with a window of silence -> what was heard last; the spotter is as new afterwards."""
         return [detection for _, detection in self.trace_end() if detection]
 
-    def trace(self, chunk: Samples) -> Iterator[tuple[Step, Detection | None]]:
+    def trace(self, chunk: Samples) -> Steps:
         """`feed` step by step: what was decided for each window, and the detection if one fired; run it to its end."""
         if chunk.dtype != np.int16 or chunk.ndim != 1:
             raise ValueError(f"sound is {chunk.dtype} of shape {chunk.shape}; it must be int16 of shape [samples]")
@@ -107,103 +128,69 @@ class Spotter:
                 continue
             sound = np.concatenate((self._held[: self._holding], piece)) if self._holding else piece
             self._holding = 0
-            yield from self._advance(self._features(sound))
+            yield from self._advance(self._front_end.feed_log_mel(sound))
 
-    def trace_end(self) -> Iterator[tuple[Step, Detection | None]]:
+    def trace_end(self) -> Steps:
         """`finish` step by step; run it to its end."""
-        last = self._features(self._held[: self._holding])
-        yield from self._advance(np.concatenate((last, np.tile(self._silence, (self._window.shape[1], 1)))))
+        last = self._front_end.feed_log_mel(self._held[: self._holding])
+        silence = np.zeros((max(detector.window_frames for detector in self._detectors), BANDS), np.int32)
+        yield from self._advance(np.concatenate((last, silence)), len(last))
         self.reset()
 
     def _begin(self, origin: int) -> None:
         self._origin = origin  # frames and posteriors are counted from here
         self._received = 0
-        self._frames = 0
         self._holding = 0
         self._front_end.reset()
-        self._decision.reset()
-        self._window[...] = self._silence[:, None]
+        if self._gate:
+            self._gate.reset()
+        self._newest: list[Step | None] = [None] * len(self._detectors)
+        for detector in self._detectors:
+            detector.reset(origin)
         self._plan()
 
     def _plan(self) -> None:
         """The next posterior needs the frames up to this sample."""
-        frames = (self._frames // self._stride + 1) * self._stride
-        self._due = (frames - 1) * self._hop + FRAME_SAMPLES
+        self._due = min(detector.due_samples for detector in self._detectors)
 
     def _hold(self, piece: Samples) -> None:
         self._held[self._holding : self._holding + len(piece)] = piece
         self._holding += len(piece)
 
-    def _features(self, sound: Samples) -> NDArray[np.int8]:
-        """Next sound of the stream -> the [frames, n_mfcc] int8 that it completes."""
-        return quantize(self._front_end.feed(sound), self._offset, self._multiplier)
+    def _advance(self, log_mel: Frames, sound_frames: int | None = None) -> Steps:
+        """Next [frames, 40] log-mel -> the steps of all models by time.
 
-    def _advance(self, features: NDArray[np.int8]) -> Iterator[tuple[Step, Detection | None]]:
-        taken = 0
-        while taken < len(features):
-            some = features[taken : taken + self._stride - self._frames % self._stride]
-            taken += len(some)
-            self._push(some)
-            if self._frames % self._stride == 0:
-                yield self._decide()
+        sound_frames: given where silence follows so many, of which each model takes one window.
+        """
+        mfcc = self._front_end.cepstrum(log_mel)
+        quiet = self._gate.feed(log_mel) if self._gate else None
+        steps = [
+            detector.advance(mfcc if sound_frames is None else mfcc[: sound_frames + detector.window_frames], quiet)
+            for detector in self._detectors
+        ]
+        yield from steps[0] if len(steps) == 1 else self._joined(steps)
         self._plan()
 
-    def _push(self, features: NDArray[np.int8]) -> None:
-        """Append [n, n_mfcc] frames, n at most the stride, to the window."""
-        count = len(features)
-        # All rows in one move: what runs over from the next row is where the new frames go.
-        self._window_bytes[:-count] = self._window_bytes[count:]
-        self._window[:, -count:] = features.T
-        self._frames += count
-
-    def _decide(self) -> tuple[Step, Detection | None]:
-        shares = posteriors_of(self._network.run().tolist(), self._table)
-        end_sample = self._origin + (self._frames - 1) * self._hop + FRAME_SAMPLES
-        step = self._decision.step_of([shares[column] for column in self._columns], end_sample)
-        if step.fired is None or self.keywords[step.fired] not in self._reported:
-            return step, None
-        start_sample = max(0, end_sample - self.model.metadata.window_samples)
-        score = float(step.scores[step.fired])
-        return step, Detection(self.keywords[step.fired], score, start_sample, end_sample, self.model.name)
+    def _joined(self, steps: Sequence[Steps]) -> Steps:
+        """The steps of several models as one trace, at equal times in the order of the models."""
+        numbered = [zip(repeat(index), some) for index, some in enumerate(steps)]
+        sizes = tuple(len(model.keywords) for model in self.models)
+        for index, (step, detection) in heapq.merge(*numbered, key=lambda one: one[1][0].end_sample):
+            self._newest[index] = step
+            yield JointStep(tuple(self._newest), sizes, index), detection
 
 
-def threshold_at(sensitivity: float, threshold: float) -> float:
-    """A threshold at a sensitivity: from 0.98 at 0 straight to the model's `threshold` at 0.5, and on to 0.05 at 1."""
-    if sensitivity <= 0.5:
-        return threshold + (1 - 2 * sensitivity) * max(0.0, LEAST_SENSITIVE - threshold)
-    return threshold - (2 * sensitivity - 1) * max(0.0, threshold - MOST_SENSITIVE)
-
-
-def _parameters(
-    model: Model,
-    sensitivity: float | None,
-    threshold: float | Mapping[str, float] | None,
-    changes: Mapping[str, float | None],
-) -> list[KeywordParameters]:
-    """What decides, keyword by keyword: the model's parameters with what the user changed."""
-    if sensitivity is not None and not 0 <= sensitivity <= 1:
-        raise HarkError(f"sensitivity is {sensitivity}; it must be 0 to 1")
-    if isinstance(threshold, Mapping):
-        _known(model, threshold)
-        own: Mapping[str, float] = threshold
-    else:
-        own = {} if threshold is None else dict.fromkeys(model.keywords, threshold)
-    out = []
-    for keyword in model.keywords:
-        spec = model.metadata.keywords[keyword]
-        chosen = own.get(keyword, threshold_at(0.5 if sensitivity is None else sensitivity, spec.threshold))
-        values: dict[str, Any] = {
-            name: getattr(spec, name) if value is None else value for name, value in changes.items()
-        }
-        try:
-            out.append(KeywordParameters(threshold=chosen, **values))
-        except ValueError as error:
-            raise HarkError(f"{keyword}: {error}") from error
-    return out
-
-
-def _known(model: Model, keywords: Collection[str]) -> frozenset[str]:
-    unknown = sorted(set(keywords) - set(model.keywords))
-    if unknown:
-        raise HarkError(f"the model {model.name} has no keyword '{unknown[0]}'; it has {', '.join(model.keywords)}")
-    return frozenset(keywords)
+def _loaded(model: ModelLike | Sequence[ModelLike]) -> list[Model]:
+    """The models, loaded; HarkError where they cannot share a front end."""
+    several = [model] if isinstance(model, Model | str | os.PathLike) else list(model)
+    if not several:
+        raise HarkError("there is no model to listen with; it must be one or more")
+    models = [one if isinstance(one, Model) else Model.load(one) for one in several]
+    for other in models[1:]:
+        hop, other_hop = (one.metadata.front_end.hop for one in (models[0], other))
+        if other_hop != hop:
+            raise HarkError(
+                f"the model {other.name} has a hop of {other_hop} samples and {models[0].name} one of {hop}; models "
+                "that listen together must have the same"
+            )
+    return models

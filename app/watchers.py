@@ -124,5 +124,5 @@ def live_terminal(
 
     thresholds = [parameters.threshold for parameters in spotter.parameters]
     state = LiveState(spotter.keywords, thresholds, events_kept=_EVENTS_KEPT if said is None else None)
-    view = LiveView(state, spotter.model.name, source, said, total_samples, time_label or clock)
+    view = LiveView(state, spotter.name, source, said, total_samples, time_label or clock)
     return LiveTerminal(view, Console(highlight=False))

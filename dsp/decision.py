@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import add, ge, sub
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,16 +51,36 @@ class KeywordParameters:
             check_time(name, getattr(self, name))
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the decision: `end_sample`, and `fired`, the index of the keyword that fired or None.
+class Step(Protocol):
+    """One step of a decision."""
 
-    `scores` and `verdicts()` are computed when asked for.
-    """
+    @property
+    def end_sample(self) -> int:
+        """One past the last sample that the step knows of."""
+        ...
+
+    @property
+    def fired(self) -> int | None:
+        """The index of the keyword that fired, or None."""
+        ...
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """[keywords] float64 scores, 0..1."""
+        ...
+
+    def verdicts(self) -> list[tuple[Verdict, int | None]]:
+        """For each keyword the verdict and the keyword that outscored or excluded it, None for the other verdicts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a decision keeps of a step; scores and verdicts are computed when asked for."""
 
     end_sample: int
     fired: int | None
-    _rules: "_Rules" = field(repr=False)
+    _rules: "Rules" = field(repr=False)
     _sums: tuple[int, ...] = field(repr=False)
     _undipped: frozenset[int] = field(repr=False)
     _ready_sample: tuple[int, ...] = field(repr=False)
@@ -94,7 +114,8 @@ class Decision:
     """Decides step by step which keyword fires.
 
     parameters: one entry a keyword, at least one; stride_samples: samples between two steps; exclusion_ms: how long
-    after any detection no keyword fires. Raises ValueError for values out of range.
+    after any detection no keyword fires. Raises ValueError for values out of range. `rules` and `exclusion_samples` are
+    the same in integers.
     """
 
     def __init__(self, parameters: Sequence[KeywordParameters], stride_samples: int, exclusion_ms: float) -> None:
@@ -103,14 +124,14 @@ class Decision:
         if stride_samples < 1:
             raise ValueError(f"stride_samples is {stride_samples}; it must be 1 or more")
         check_time("exclusion_ms", exclusion_ms)
-        self._rules = _Rules.of(parameters, stride_samples)
-        self._exclusion_samples = _samples(exclusion_ms)
+        self.rules = Rules.of(parameters, stride_samples)
+        self.exclusion_samples = samples_of(exclusion_ms)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: scores are 0, every keyword is armed, no exclusion runs."""
-        silence = (0,) * len(self._rules.windows)
-        self._history: list[Sequence[int]] = [silence] * max(self._rules.windows)  # raw posteriors, a ring
+        silence = (0,) * len(self.rules.windows)
+        self._history: list[Sequence[int]] = [silence] * max(self.rules.windows)  # raw posteriors, a ring
         self._newest = 0
         self._sums = silence
         self._undipped: frozenset[int] = frozenset()  # not below the re-arm level since they fired
@@ -137,10 +158,10 @@ class Decision:
         self._add(posteriors)
         excluded = end_sample < self._exclusion_end_sample
         fired = None if excluded else self._candidate(end_sample)
-        step = Step(
+        step = _Step(
             end_sample,
             fired,
-            self._rules,
+            self.rules,
             self._sums,
             self._undipped,
             self._ready_sample,
@@ -152,7 +173,7 @@ class Decision:
 
     def _add(self, row: list[int]) -> None:
         """Take the newest raw posteriors into the sums of the last M, and note which scores have dipped."""
-        history, rules = self._history, self._rules
+        history, rules = self._history, self.rules
         size = len(history)
         newest = self._newest = (self._newest + 1) % size
         # The ring may be exactly M long: the value that leaves is read before the row that replaces it is stored.
@@ -167,23 +188,23 @@ class Decision:
 
     def _candidate(self, end_sample: int) -> int | None:
         """The keyword that fires where no exclusion runs."""
-        if not any(map(ge, self._sums, self._rules.fire_sums)):
+        if not any(map(ge, self._sums, self.rules.fire_sums)):
             return None
-        leader = self._rules.leader(self._sums)
+        leader = self.rules.leader(self._sums)
         if leader in self._undipped or end_sample < self._ready_sample[leader]:
             return None
-        return leader if self._sums[leader] >= self._rules.fire_sums[leader] else None
+        return leader if self._sums[leader] >= self.rules.fire_sums[leader] else None
 
     def _disarm(self, keyword: int, end_sample: int) -> None:
         self._undipped |= {keyword}
-        ready = end_sample + self._rules.refractory_samples[keyword]
+        ready = end_sample + self.rules.refractory_samples[keyword]
         self._ready_sample = (*self._ready_sample[:keyword], ready, *self._ready_sample[keyword + 1 :])
-        self._exclusion_end_sample = end_sample + self._exclusion_samples
+        self._exclusion_end_sample = end_sample + self.exclusion_samples
         self._last_fired = keyword
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class Rules:
     """The parameters of all keywords as integers: sums over M posteriors in Q15, times in samples."""
 
     windows: tuple[int, ...]  # M
@@ -203,14 +224,15 @@ class _Rules:
         return leader
 
     @classmethod
-    def of(cls, parameters: Sequence[KeywordParameters], stride_samples: int) -> "_Rules":
+    def of(cls, parameters: Sequence[KeywordParameters], stride_samples: int) -> "Rules":
+        """The integers of each keyword's parameters."""
         stride_ms = stride_samples * 1000 / SAMPLE_RATE_HZ
         windows = tuple(max(1, math.floor(p.smoothing_ms / stride_ms + 0.5)) for p in parameters)
         return cls(
             windows,
             tuple(m * _q15(p.threshold) for m, p in zip(windows, parameters, strict=True)),
             tuple(m * _q15(p.rearm * p.threshold) for m, p in zip(windows, parameters, strict=True)),
-            tuple(_samples(p.refractory_ms) for p in parameters),
+            tuple(samples_of(p.refractory_ms) for p in parameters),
             len(set(windows)) == 1,
         )
 
@@ -220,7 +242,8 @@ def _q15(value: float) -> int:
     return max(1, math.floor(value * _ONE + 0.5))
 
 
-def _samples(ms: float) -> int:
+def samples_of(ms: float) -> int:
+    """Milliseconds as samples, rounded half up."""
     return math.floor(ms * SAMPLE_RATE_HZ / 1000 + 0.5)
 
 

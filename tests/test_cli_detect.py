@@ -177,6 +177,19 @@ def test_options_reach_the_spotter(detect: Callable[..., Result], file: Path) ->
         events(detect(file, "--json", "--sensitivity", "0.9")),
     )
     assert eager[0]["end_sample"] < usual[0]["end_sample"] < wary[0]["end_sample"]
+    assert events(detect(file, "--json", "--gate")) == usual
+
+
+def test_what_is_set_for_one_keyword_leaves_the_others(detect: Callable[..., Result], file: Path) -> None:
+    usual = events(detect(file, "--json"))
+    once = events(detect(file, "--json", "--refractory-ms", "low=60000"))
+    assert once == usual[:2]
+    assert events(detect(file, "--json", "--refractory-ms", "60000", "--refractory-ms", "low=500")) == usual
+    never_again = events(detect(file, "--json", "--rearm", "low=0.0001"))
+    assert never_again == usual[:2]
+    slow = events(detect(file, "--json", "--smoothing-ms", "high=400"))
+    assert [slow[0], slow[2]] == [usual[0], usual[2]]
+    assert slow[1]["end_sample"] > usual[1]["end_sample"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +198,9 @@ def test_options_reach_the_spotter(detect: Callable[..., Result], file: Path) ->
         (["--threshold", "much"], "is not [WORD=]SCORE"),
         (["--threshold", "loud=0.5"], "no keyword 'loud'"),
         (["--threshold", "2"], "threshold is 2.0"),
+        (["--smoothing-ms", "low=long"], "'low=long' is not [WORD=]MS"),
+        (["--rearm", "low=2"], "low: rearm is 2.0"),
+        (["--refractory-ms", "loud=5"], "no keyword 'loud'"),
         (["--keyword", "loud"], "no keyword 'loud'; it has low, high"),
         (["--sensitivity", "2"], "not in the range"),
         (["--json", "--labels", "csv"], "exclude each other"),

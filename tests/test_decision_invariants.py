@@ -1,13 +1,19 @@
 """The decision logic on random streams: equal to the rules in exact fractions, and what must hold whatever comes."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
-from math import floor
+from math import ceil, floor
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from tinyhark.app.model import Model
+from tinyhark.app.spotter import Spotter
 from tinyhark.dsp.decision import Decision, KeywordParameters, Verdict
 
 ONE = 2**15
@@ -156,3 +162,101 @@ def test_only_differences_of_time_count(stream, later):
     keywords, stride, exclusion_ms, rows, ends = stream
     moved = steps_of(keywords, stride, exclusion_ms, rows, [end + later for end in ends])
     assert [step.fired for step in moved] == [step.fired for step in steps_of(*stream)]
+
+
+@given(streams())
+@repeatable
+def test_a_keyword_fires_no_more_often_than_its_score_rises_over_its_threshold(stream):
+    steps = steps_of(*stream)
+    for k, p in enumerate(stream[0]):
+        reached = [False] + [step.scores[k] >= level(p.threshold) for step in steps]
+        rises = [i for i, (before, now) in enumerate(pairwise(reached)) if now and not before]
+        fired = [i for i, step in enumerate(steps) if step.fired == k]
+        # A rise of its own before each firing, after the firing before it.
+        assert all(any(last < rise <= now for rise in rises) for last, now in zip([-1, *fired], fired, strict=False))
+
+
+@given(parameters, st.sampled_from([160, 640, 1280]), st.integers(1, 400), st.floats(0, 1), st.integers(0, 2**32 - 1))
+@repeatable
+def test_one_word_is_one_detection_however_long_the_posterior_stays_high(p, stride, steps, share, seed):
+    """It wavers between the re-arm level and 1, after silence."""
+    low = max(level(p.rearm * p.threshold), level(p.threshold) * Fraction(share)) * ONE
+    rows = np.random.default_rng(seed).integers(ceil(low), ONE + 1, (steps, 1)).tolist()
+    decide = [step.fired for step in steps_of([p], stride, 0.0, rows, [(i + 1) * stride for i in range(steps)])]
+    assert decide.count(0) <= 1
+    if steps >= floor(p.smoothing_ms * 16 / stride + 0.5) and share == 1:
+        assert decide.count(0) == 1
+
+
+@given(parameters, st.sampled_from([160, 640, 1280]), st.sampled_from([0.0, 100.0, 410.0]))
+@repeatable
+def test_a_steady_score_fires_once_as_soon_as_it_reaches_the_threshold(p, stride, exclusion_ms):
+    posterior = round(0.9 * ONE)
+    steps = steps_of([p], stride, exclusion_ms, [[posterior]] * 200, [(i + 1) * stride for i in range(200)])
+    fired = [i for i, step in enumerate(steps) if step.fired == 0]
+    count = max(1, floor(p.smoothing_ms * 16 / stride + 0.5))
+    first = ceil(count * level(p.threshold) * ONE / posterior) - 1
+    assert fired == ([first] if first < count else [])
+
+
+@given(
+    st.builds(
+        KeywordParameters,
+        threshold=st.floats(0.3, 0.8),
+        smoothing_ms=st.floats(0, 120),
+        rearm=st.floats(0.3, 1),
+        refractory_ms=st.floats(0, 480),
+    ),
+    st.sampled_from([160, 320, 640]),
+    st.floats(0, 480),
+    st.integers(160, 240),
+    st.floats(0.95, 1),
+    st.floats(0, 0.08),
+)
+@repeatable
+def test_two_words_half_a_second_apart_whose_scores_dip_are_two(p, stride, exclusion_ms, word_ms, high, low):
+    words = [(2_000, 2_000 + word_ms), (2_500, 2_500 + word_ms)]
+    ends = [(i + 1) * stride for i in range(4_000 * 16 // stride)]
+    rows = [[round((high if any(first <= end / 16 < last for first, last in words) else low) * ONE)] for end in ends]
+    fired = [step.end_sample / 16 for step in steps_of([p], stride, exclusion_ms, rows, ends) if step.fired == 0]
+    assert len(fired) == 2
+    assert all(first <= time < last for time, (first, last) in zip(fired, words, strict=True))
+    assert fired[1] - fired[0] == pytest.approx(500, abs=stride / 16)
+
+
+@pytest.fixture(scope="module")
+def heard_by(tiny_model: Path, say: Callable[..., NDArray[np.int16]]):
+    """The steps of a spotter with random options on a recording that is fed in chunks."""
+    model = Model.load(tiny_model)
+    sound = say(0.3, "low", 0.1, "high", 0.25, "low", 0.4, "high", 0.1)
+
+    def steps(options: dict[str, float], cuts: list[int], gap: int, lost: int):
+        spotter = Spotter(model, **options)
+        parts = []
+        for piece in (sound[:gap], sound[gap:]):
+            parts += [pair for chunk in np.split(piece, sorted(cuts)) for pair in spotter.trace(chunk)]
+            if lost:
+                spotter.skip(lost)
+                lost = 0
+        parts += spotter.trace_end()
+        return [(step.end_sample, step.fired, step.scores.tolist(), detection) for step, detection in parts]
+
+    return steps
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "threshold": st.sampled_from([0.01, 0.3, 0.8]),
+            "smoothing_ms": st.sampled_from([0.0, 120.0, 480.0]),
+            "refractory_ms": st.sampled_from([0.0, 300.0]),
+            "exclusion_ms": st.sampled_from([0.0, 250.0]),
+        }
+    ),
+    st.lists(st.integers(0, 45_000), max_size=12),
+    st.integers(0, 45_000),
+    st.sampled_from([0, 1, 7_777]),
+)
+@settings(derandomize=True, deadline=None, max_examples=25)
+def test_chunking_changes_no_step_and_no_detection(heard_by, options, cuts, gap, lost):
+    assert heard_by(options, cuts, gap, lost) == heard_by(options, [], gap, lost)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tinyhark.app.detection import Detection
 from tinyhark.app.errors import HarkError
 from tinyhark.app.model import Model
-from tinyhark.app.spotter import Spotter, threshold_at
+from tinyhark.app.parameters import threshold_at
+from tinyhark.app.spotter import Spotter
 from tinyhark.dsp.decision import Decision
 from tinyhark.dsp.front_end import FrontEnd
 from tinyhark.dsp.posterior import posteriors

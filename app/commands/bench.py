@@ -1,18 +1,21 @@
 """`hark bench`: what hearing all words of a model costs on this machine, measured on a recording."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .options import Finite, model_option
+from .options import Finite, gate_option, models_option
 
 if TYPE_CHECKING:
     from tinyhark.dsp.front_end import Samples
 
     from ..model import Model
+    from ..spotter import Spotter
+
+Work = Callable[[], None]
 
 LEAST_S = 20.0  # a shorter recording is repeated to this length
 PARTS = ("total", "front_end", "network", "decision")
@@ -20,29 +23,31 @@ PARTS = ("total", "front_end", "network", "decision")
 
 @click.command()
 @click.argument("file")
-@model_option
+@models_option
+@gate_option
 @click.option("--chunk-ms", type=click.IntRange(1), default=80, show_default=True, help="Sound that comes at once.")
 @click.option("--seconds", type=Finite(1), default=30.0, show_default=True, help="Use no more of the file.")
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Report the median of so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def bench(file: str, model: str, chunk_ms: int, seconds: float, repeats: int, as_json: bool) -> None:
+def bench(
+    file: str, model: tuple[str, ...], gate: bool, chunk_ms: int, seconds: float, repeats: int, as_json: bool
+) -> None:
     """Measure CPU time and memory on FILE, fed as a live stream would be: all words of the model, one thread."""
     import numpy as np
 
     from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
     from ..audio.files import read_sound
-    from ..model import Model
+    from ..spotter import Spotter
 
-    loaded = Model.load(model)
+    spotter = Spotter(model, gate=gate)
     sound = read_sound(file, round(seconds * SAMPLE_RATE_HZ))
     if len(sound) < LEAST_S * SAMPLE_RATE_HZ:
         sound = np.tile(sound, max(1, round(LEAST_S * SAMPLE_RATE_HZ / len(sound))))
     sound_s = len(sound) / SAMPLE_RATE_HZ
-    chunk = chunk_ms * SAMPLE_RATE_HZ // 1000
-    work = _work(loaded, sound, chunk)
+    work = _work(spotter, sound, chunk_ms * SAMPLE_RATE_HZ // 1000, gate=gate)
     rounds = [{part: 1000 * _cpu_s(work[part]) / sound_s for part in PARTS} for _ in range(repeats)]
-    figures: dict[str, float | str | int] = {"model": loaded.name, "keywords": len(loaded.keywords)}
+    figures: dict[str, float | str | int] = {"model": spotter.name, "keywords": len(spotter.keywords)}
     figures |= {f"{part}_cpu_ms_per_s": round(float(np.median([r[part] for r in rounds])), 3) for part in PARTS}
     figures |= {"chunk_ms": chunk_ms, "sound_s": round(sound_s, 2), "repeats": repeats} | _memory()
     if as_json:
@@ -53,49 +58,86 @@ def bench(file: str, model: str, chunk_ms: int, seconds: float, repeats: int, as
         click.echo(_text(figures))
 
 
-def _cpu_s(work: Callable[[], None]) -> float:
+def _cpu_s(work: Work) -> float:
     """CPU time of the whole process, all its threads."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
-def _work(model: "Model", sound: "Samples", chunk: int) -> dict[str, Callable[[], None]]:
+def _work(spotter: "Spotter", sound: "Samples", chunk: int, *, gate: bool) -> dict[str, Work]:
     """The spotter as it runs, and its three parts alone, each over all the sound in the same portions."""
-    import numpy as np
-
-    from tinyhark.dsp.decision import Decision
     from tinyhark.dsp.front_end import FrontEnd
-    from tinyhark.dsp.posterior import posteriors_of
-    from tinyhark.dsp.quantize import quantize
+    from tinyhark.dsp.gate import Gate
 
-    from ..model_file import clip_window
-    from ..spotter import Spotter
-
-    m = model.metadata
-    stride_samples = m.stride_frames * m.front_end.hop
+    hop = spotter.model.metadata.front_end.hop
+    stride_samples = hop * min(model.metadata.stride_frames for model in spotter.models)
     portion = -(-max(chunk, stride_samples) // chunk) * chunk  # the spotter collects chunks for the next posterior
-    windows = len(sound) // stride_samples
-    offset, multiplier = np.array(m.offset), np.array(m.multiplier)
-    spotter, stream = Spotter(model), FrontEnd(m.front_end.hop, m.front_end.n_mfcc)
-    network = model.bind()
-    network.input[:] = clip_window(sound, m.front_end, offset, multiplier, m.window_frames)
-    codes = network.run().copy()
-    parameters = [m.keywords[keyword].parameters() for keyword in model.keywords]
-    columns = [model.labels.index(keyword) for keyword in model.keywords]
+    quiet = Gate(hop).feed(FrontEnd(hop).log_mel(sound)) if gate else None
+    parts = [_network_and_decision(model, sound, quiet) for model in spotter.models]
 
     def total() -> None:
         spotter.reset()
         for first in range(0, len(sound), chunk):
             spotter.feed(sound[first : first + chunk])
 
+    def infer() -> None:
+        for network, _ in parts:
+            network()
+
+    def decide() -> None:
+        for _, decision in parts:
+            decision()
+
+    front_end = _front_end(spotter.models, sound, portion, gate=gate)
+    return {"total": total, "front_end": front_end, "network": infer, "decision": decide}
+
+
+def _front_end(models: "Sequence[Model]", sound: "Samples", portion: int, *, gate: bool) -> Work:
+    """The front end that the models share, with the gate, and the features of each."""
+    import numpy as np
+
+    from tinyhark.dsp.front_end import FrontEnd
+    from tinyhark.dsp.gate import Gate
+    from tinyhark.dsp.quantize import quantize
+
+    hop = models[0].metadata.front_end.hop
+    stream, level_gate = FrontEnd(hop, max(m.metadata.front_end.n_mfcc for m in models)), Gate(hop)
+    scales = [(np.array(m.metadata.offset), np.array(m.metadata.multiplier)) for m in models]
+
     def front_end() -> None:
         stream.reset()
         for first in range(0, len(sound), portion):
-            quantize(stream.feed(sound[first : first + portion]), offset, multiplier)
+            log_mel = stream.feed_log_mel(sound[first : first + portion])
+            mfcc = stream.cepstrum(log_mel)
+            if gate:
+                level_gate.feed(log_mel)
+            for offset, multiplier in scales:
+                quantize(mfcc[:, : len(offset)], offset, multiplier)
+
+    return front_end
+
+
+def _network_and_decision(model: "Model", sound: "Samples", quiet: list[int] | None) -> tuple[Work, Work]:
+    """The network of a model on as many windows as are not quiet, and its decision on all."""
+    from tinyhark.dsp.decision import Decision
+    from tinyhark.dsp.posterior import posteriors_of
+
+    from ..model_file import clip_window
+
+    m = model.metadata
+    stride_samples = m.stride_frames * m.front_end.hop
+    windows = len(sound) // stride_samples
+    runs = [] if quiet is None else quiet[m.stride_frames - 1 :: m.stride_frames]
+    skipped = sum(run >= m.window_frames for run in runs)
+    network = model.bind()
+    network.input[:] = clip_window(sound, m.front_end, m.offset, m.multiplier, m.window_frames)
+    codes = network.run().copy()
+    parameters = [m.keywords[keyword].parameters() for keyword in model.keywords]
+    columns = [model.labels.index(keyword) for keyword in model.keywords]
 
     def infer() -> None:
-        for _ in range(windows):
+        for _ in range(windows - skipped):
             network.run()
 
     def decide() -> None:
@@ -104,7 +146,7 @@ def _work(model: "Model", sound: "Samples", chunk: int) -> dict[str, Callable[[]
             shares = posteriors_of(codes.tolist(), m.posterior_table)
             decision.step_of([shares[column] for column in columns], (step + 1) * stride_samples)
 
-    return {"total": total, "front_end": front_end, "network": infer, "decision": decide}
+    return infer, decide
 
 
 def _memory() -> dict[str, float | str | int]:

@@ -12,7 +12,7 @@ import click
 from ..errors import AudioError
 from ..progress import progress
 from ..text import encodable, printable
-from .options import make_spotter, spotter_options
+from .options import make_spotter, several_spotter_options
 
 if TYPE_CHECKING:
     from tinyhark.dsp.front_end import Samples
@@ -35,7 +35,7 @@ class Source:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILES|DIRS|-")
-@spotter_options
+@several_spotter_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--labels", type=click.Choice([*LABEL_SUFFIXES]), help="Write labels: an Audacity label track, or CSV.")
 @click.option(

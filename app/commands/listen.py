@@ -9,7 +9,7 @@ import click
 
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
-from .options import make_spotter, spotter_options
+from .options import make_spotter, several_spotter_options
 
 if TYPE_CHECKING:
     from ..audio.microphone import Microphone
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--device", metavar="NAME", help="Part of the name, or the number, of an input device.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each event.")
-@spotter_options
+@several_spotter_options
 def listen(device: str | None, as_json: bool, **options: Any) -> None:
     """Hear keywords through a microphone until Ctrl-C.
 

@@ -23,21 +23,49 @@ class Finite(click.FloatRange):
         return number
 
 
+# what can be set for one keyword or for all: its unit, and the help
+_PARAMETERS = {
+    "threshold": ("SCORE", "Fire at this score (0..1)"),
+    "smoothing_ms": ("MS", "Average the scores over this time"),
+    "rearm": ("SHARE", "Ready again below this share (0..1) of the threshold"),
+    "refractory_ms": ("MS", "Do not fire again within this time"),
+}
+
+
 def model_option(command: Command) -> Command:
     """`--model NAME|FILE`."""
+    return _model(command, "commands", "An installed model, or a model file.")
+
+
+def models_option(command: Command) -> Command:
+    """`--model NAME|FILE`, repeatable: a tuple."""
+    return _model(command, ["commands"], "An installed model, or a model file; repeatable: several listen at once.")
+
+
+def _model(command: Command, default: str | list[str], text: str) -> Command:
+    several = isinstance(default, list)
     return click.option(
-        "--model",
-        default="commands",
-        show_default=True,
-        metavar="NAME|FILE",
-        help="An installed model, or a model file.",
+        "--model", multiple=several, default=default, show_default=True, metavar="NAME|FILE", help=text
     )(command)
 
 
+def gate_option(command: Command) -> Command:
+    """`--gate`."""
+    return click.option("--gate", is_flag=True, help="Skip the network while the sound is steady and quiet.")(command)
+
+
 def spotter_options(command: Command) -> Command:
-    """`--model --keyword --sensitivity --threshold`, for `make_spotter`."""
+    """`--model --keyword --sensitivity --threshold` and so on, for `make_spotter`."""
+    return model_option(_decision_options(command))
+
+
+def several_spotter_options(command: Command) -> Command:
+    """`spotter_options` with `--model` several times."""
+    return models_option(_decision_options(command))
+
+
+def _decision_options(command: Command) -> Command:
     options = [
-        model_option,
         click.option(
             "--keyword", "keywords", multiple=True, metavar="WORD", help="Report this keyword only; repeatable."
         ),
@@ -47,33 +75,45 @@ def spotter_options(command: Command) -> Command:
             metavar="0..1",
             help="0 hears only the clearest words, 1 nearly everything; 0.5 is the model's own setting.",
         ),
-        click.option(
-            "--threshold",
-            "thresholds",
-            multiple=True,
-            metavar="[WORD=]SCORE",
-            help="Fire at this score (0..1), for one keyword or for all; repeatable.",
-        ),
     ]
-    for option in reversed(options):
+    for name, (unit, text) in _PARAMETERS.items():
+        text = f"{text}, for one keyword or for all; repeatable."
+        options.append(click.option(_flag(name), name, multiple=True, metavar=f"[WORD=]{unit}", help=text))
+    for option in reversed([*options, gate_option]):
         command = option(command)
     return command
 
 
 def make_spotter(
-    model: str, keywords: tuple[str, ...], sensitivity: float | None, thresholds: tuple[str, ...]
+    model: str | tuple[str, ...],
+    keywords: tuple[str, ...],
+    sensitivity: float | None,
+    gate: bool,
+    **parameters: tuple[str, ...],
 ) -> "Spotter":
-    """The spotter that the options of `spotter_options` describe; raises HarkError for values that it refuses."""
+    """The spotter that the options describe; raises HarkError for values that it refuses."""
     from ..model import Model
     from ..spotter import Spotter
 
-    loaded = Model.load(model)
+    models = [Model.load(one) for one in ((model,) if isinstance(model, str) else model)]
+    words = [keyword for one in models for keyword in one.keywords]
+    own: dict[str, Any] = {name: _by_keyword(name, parameters[name], words) for name in _PARAMETERS}
+    return Spotter(models, sensitivity=sensitivity, keywords=keywords, gate=gate, **own)
+
+
+def _by_keyword(name: str, texts: tuple[str, ...], words: list[str]) -> dict[str, float]:
+    """What `[WORD=]VALUE` says, keyword -> value; a later one counts."""
     chosen: dict[str, float] = {}
-    for text in thresholds:
-        word, equals, score = text.rpartition("=")
+    for text in texts:
+        word, equals, number = text.rpartition("=")
         try:
-            value = float(score)
+            value = float(number)
         except ValueError:
-            raise click.BadParameter(f"'{text}' is not [WORD=]SCORE", param_hint="--threshold") from None
-        chosen |= {word: value} if equals else dict.fromkeys(loaded.keywords, value)
-    return Spotter(loaded, sensitivity=sensitivity, threshold=chosen, keywords=keywords)
+            form = f"[WORD=]{_PARAMETERS[name][0]}"
+            raise click.BadParameter(f"'{text}' is not {form}", param_hint=_flag(name)) from None
+        chosen |= {word: value} if equals else dict.fromkeys(words, value)
+    return chosen
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,128 @@
+"""The same sound gives the same detections live, as `hark demo` and `hark listen` take it, and from a file."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tinyhark.app.audio.files import read_sound
+from tinyhark.app.cli import hark
+from tinyhark.app.detection import Detection
+from tinyhark.app.live import Block, Playback, Watcher, run
+from tinyhark.app.model import Model
+from tinyhark.app.spotter import Spotter
+
+Sound = NDArray[np.int16]
+
+FIELDS = ("keyword", "score", "start_sample", "end_sample", "time_s", "model")
+SHIPPED = Path(__file__).parents[1] / "app/demo/demo.opus"
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return Model.load(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def sound(say: Callable[..., Sound]) -> Sound:
+    return say(0.3, "low", 0.5, "high", 0.2)
+
+
+def hark_json(*arguments: object) -> str:
+    return CliRunner().invoke(hark, [*map(str, arguments)], catch_exceptions=False).stdout
+
+
+def offline(*arguments: object) -> list[list[Any]]:
+    events = map(json.loads, hark_json("detect", "--json", *arguments).splitlines())
+    return [[event[field] for field in FIELDS] for event in events]
+
+
+def live(*arguments: object) -> list[list[Any]]:
+    result = json.loads(hark_json("demo", "--json", *arguments))
+    return [[event[field] for field in FIELDS] for event in result["detections"]]
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_in_real_time(tiny_model: Path, tmp_path: Path, sound: Sound, rate_hz: int) -> None:
+    file = tmp_path / "said.wav"
+    soundfile.write(file, soxr.resample(sound, 16_000, rate_hz), rate_hz)
+    expected = offline(file, "--model", tiny_model)
+    assert [event[0] for event in expected] == ["low", "high"]
+    assert live(file, "--model", tiny_model) == expected
+
+
+def test_the_shipped_model_on_the_recording_that_comes_along() -> None:
+    expected = offline(SHIPPED)
+    assert len(expected) > 20
+    assert live(SHIPPED, "--fast") == expected
+
+
+class Stalling:
+    """A clock of a machine that is held up now and then, by the given seconds."""
+
+    def __init__(self, stalls_s: list[float]) -> None:
+        self._stalls_s, self._calls, self.now = stalls_s, 0, 0.0
+
+    def __call__(self) -> float:
+        self._calls += 1
+        self.now += self._stalls_s[self._calls % len(self._stalls_s)]
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    stalls_s=st.lists(st.sampled_from([0.0, 0.001, 0.03, 0.5]), min_size=1, max_size=20),
+    cuts=st.lists(st.integers(0, 40_000), max_size=20),
+)
+def test_a_slow_machine_changes_nothing(model: Model, sound: Sound, stalls_s: list[float], cuts: list[int]) -> None:
+    clock = Stalling(stalls_s)
+    playback = Playback(np.split(sound, sorted(cuts)), paced=True, clock=clock, sleep=clock.sleep)
+    heard = list(run(Spotter(model), playback, Watcher()))
+    assert heard == from_file(model, sound)
+    assert [detection.keyword for detection in heard] == ["low", "high"]
+
+
+def from_file(model: Model, sound: Sound) -> list[Detection]:
+    spotter = Spotter(model)
+    return spotter.feed(sound) + spotter.finish()
+
+
+def test_lost_sound_is_as_if_the_rest_had_come_alone(model: Model, sound: Sound) -> None:
+    class Gap:
+        def blocks(self) -> Iterator[Block]:
+            yield Block(sound[:7_000])
+            yield Block(sound, lost_samples=5_000)
+
+        def lag_s(self) -> float:
+            return 0.0
+
+    heard = list(run(Spotter(model), Gap(), Watcher()))
+    expected = from_file(model, sound)
+    assert [(d.keyword, d.score, d.end_sample - 12_000) for d in heard] == [
+        (d.keyword, d.score, d.end_sample) for d in expected
+    ]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
+def test_real_recordings_live_and_from_the_file(data_dir: Path, tmp_path: Path, seed: int) -> None:
+    """Words of other people in a row, with the shipped model, in real time."""
+    rng = np.random.default_rng(seed)
+    files = sorted((data_dir / "speech-commands/validation").glob("*/*.flac"))
+    said = np.concatenate([read_sound(files[i]) for i in rng.choice(len(files), 12, replace=False)])
+    soundfile.write(tmp_path / "said.flac", said, 16_000)
+    expected = offline(tmp_path / "said.flac")
+    assert expected
+    assert live(tmp_path / "said.flac") == expected
