@@ -1,4 +1,4 @@
-"""What was said in a recording, from a CSV file: start_sample,end_sample,keyword and, if one likes, text."""
+"""What was said in a recording, from a CSV file: start_sample,end_sample,keyword and, if one likes, text, speaker."""
 
 import csv
 from dataclasses import dataclass, replace
@@ -9,18 +9,19 @@ from tinyhark.dsp.matching import Label
 from .errors import HarkError
 
 _MOST_DIGITS = 12  # of a number of samples: a year and more
-_COLUMNS = ("start_sample", "end_sample", "keyword", "text")
+_COLUMNS = ("start_sample", "end_sample", "keyword", "text", "speaker")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something said: a label, and its text where that is more than the keyword.
+    """Something said: a label, its text where that is more than the keyword, and who said it where that is known.
 
     A keyword that is empty or begins with "_" marks other speech, which is shown and never counted.
     """
 
     label: Label
     text: str = ""
+    speaker: str = ""
 
     @property
     def is_command(self) -> bool:
@@ -34,7 +35,7 @@ class Said:
 
     def as_other_speech(self) -> "Said":
         """The same words, not counted."""
-        return Said(replace(self.label, keyword=""), self.text or self.label.keyword)
+        return Said(replace(self.label, keyword=""), self.text or self.label.keyword, self.speaker)
 
 
 def read_labels(path: str | Path) -> list[Said]:
@@ -66,14 +67,15 @@ def _printable(text: str) -> str:
 
 
 def _parse(cells: list[str], place: str) -> Said:
-    if not 3 <= len(cells) <= 4:
-        raise HarkError(f"{place}: has {len(cells)} columns; it must have {', '.join(_COLUMNS[:3])} and may have text")
+    if not 3 <= len(cells) <= len(_COLUMNS):
+        have, may = ", ".join(_COLUMNS[:3]), " and ".join(_COLUMNS[3:])
+        raise HarkError(f"{place}: has {len(cells)} columns; it must have {have} and may have {may}")
     samples = []
     for name, cell in zip(_COLUMNS, cells[:2], strict=False):
         if not (cell.isascii() and cell.isdigit() and len(cell) <= _MOST_DIGITS):
             raise HarkError(f"{place}: {name} is {cell[:40]!r}; it must be a whole number of samples at 16 kHz")
         samples.append(int(cell))
     try:
-        return Said(Label(samples[0], samples[1], cells[2]), cells[3] if len(cells) == 4 else "")
+        return Said(Label(samples[0], samples[1], cells[2]), *cells[3:])
     except ValueError as error:
         raise HarkError(f"{place}: {error}") from None

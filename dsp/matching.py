@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 HIT_TOLERANCE_SAMPLES = 8_000  # a hit may come up to 0.5 s after the end of its word
+DOUBLE_TRIGGER, FALSE_ACCEPT = -1, -2  # what `assign` gives in place of a word
 
 
 class Heard(Protocol):
@@ -92,24 +93,40 @@ def _match_keyword(
     words: Sequence[Label], detections: Sequence[D], tolerance_samples: int, result: Matching[D]
 ) -> None:
     """Add the words and detections of one keyword, both in time order, to `result`."""
-    begun = 0  # words that have started
-    current: list[int] = []  # those that still take a detection, matched or not
-    matched: set[int] = set()
-    for detection in detections:
-        time = detection.end_sample
-        while begun < len(words) and words[begun].start_sample <= time:
-            current.append(begun)
-            begun += 1
-        current = [word for word in current if time <= words[word].end_sample + tolerance_samples]
-        free = next((word for word in current if word not in matched), None)
-        if free is not None:
-            matched.add(free)
-            result.hits.append(Hit(words[free], detection))
-        elif current:
+    spans = [(word.start_sample, word.end_sample) for word in words]
+    places = assign(spans, [detection.end_sample for detection in detections], tolerance_samples)
+    for detection, place in zip(detections, places, strict=True):
+        if place >= 0:
+            result.hits.append(Hit(words[place], detection))
+        elif place == DOUBLE_TRIGGER:
             result.double_triggers.append(detection)
         else:
             result.false_accepts.append(detection)
+    matched = set(places)
     result.misses.extend(words[word] for word in range(len(words)) if word not in matched)
+
+
+def assign(spans: Sequence[tuple[int, int]], times: Sequence[int], tolerance_samples: int) -> list[int]:
+    """The rule of `match` for one keyword: for each time the index of its word, or DOUBLE_TRIGGER or FALSE_ACCEPT.
+
+    spans: (start, end) of the words in the order of their starts; times: when it fired, ascending; all in samples.
+    """
+    out = []
+    begun = 0  # words that have started
+    current: list[int] = []  # those that still take a detection, matched or not
+    matched: set[int] = set()
+    for time in times:
+        while begun < len(spans) and spans[begun][0] <= time:
+            current.append(begun)
+            begun += 1
+        current = [word for word in current if time <= spans[word][1] + tolerance_samples]
+        free = next((word for word in current if word not in matched), None)
+        if free is not None:
+            matched.add(free)
+            out.append(free)
+        else:
+            out.append(DOUBLE_TRIGGER if current else FALSE_ACCEPT)
+    return out
 
 
 def _end_sample(detection: Heard) -> int:

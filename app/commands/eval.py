@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..cli import LazyGroup
-from .options import model_option
+from .options import make_spotter, model_option
+
+if TYPE_CHECKING:
+    from ..evaluation.farm import Farm
 
 
 @click.group("eval", cls=LazyGroup, table={}, prefix="eval.")
@@ -53,3 +56,103 @@ def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: 
         save_picture(confusion, report / "confusion.png")
     if problems:
         sys.exit(2)
+
+
+class _Ratios(click.ParamType[tuple[float | None, ...]]):
+    """Signal-to-noise ratios: "clean" and numbers of dB, with commas between."""
+
+    name = "ratios"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float | None, ...]:
+        """As click does it."""
+        if isinstance(value, tuple):
+            return value
+        ratios: dict[float | None, None] = {}
+        for text in str(value).split(","):
+            try:
+                snr_db = None if text.strip() == "clean" else float(text)
+            except ValueError:
+                snr_db = float("nan")
+            if snr_db is not None and not -60 <= snr_db <= 60:
+                self.fail(f"'{text}' is no ratio; give 'clean' or dB from -60 to 60, such as clean,10,5", param, ctx)
+            ratios[snr_db] = None
+        return tuple(ratios)
+
+
+@evaluate.command()
+@model_option
+@click.option("--positives", type=click.Path(path_type=Path), multiple=True, help="Words: clips, labelled recordings.")
+@click.option("--negatives", type=click.Path(path_type=Path), multiple=True, help="Sound in which no word counts.")
+@click.option("--noise", type=click.Path(path_type=Path), help="Noise to hear the clips in, a kind a file or folder.")
+@click.option("--snr", "snrs_db", type=_Ratios(), default="clean", show_default=True, help="Such as clean,10,5 (dB).")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of order, gaps and noise.")
+@click.option("--speaker", metavar="REGEX", help="Its group finds the speaker in a clip's file name.")
+@click.option("--threshold", "thresholds", multiple=True, metavar="[WORD=]SCORE", help="In place of the model's own.")
+@click.option("--counting", type=click.Choice(["own", "all"]), default="own", help="all: by others' rules, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write index.html there.")
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where scores are kept.")
+@click.option("--jobs", type=click.IntRange(1), help="Cores to use; all by default.")
+@click.option("--dask", metavar="ADDRESS", help="Use the workers of this Dask scheduler.")
+def stream(
+    model: str,
+    thresholds: tuple[str, ...],
+    counting: str,
+    as_json: bool,
+    report: Path | None,
+    cache: Path | None,
+    jobs: int | None,
+    dask: str | None,
+    **scenario: Any,
+) -> None:
+    """Measure a detector in streams: misses, false accepts per hour, latency.
+
+    --positives is a folder of clips, DIR/<word>/*, a recording with labels in a CSV file of the same name beside it, or
+    a folder with both. Clips are put into streams with gaps, and into noise for each ratio of --snr. Every stream is
+    heard once, its scores are kept, and all thresholds are judged from them. docs/measuring.md explains the figures.
+    """
+    import msgspec
+
+    from ..evaluation.cache import Cache, default_folder
+    from ..evaluation.figures import figures
+    from ..evaluation.measurement import Measurement
+    from ..evaluation.scenario import Scenario
+    from ..evaluation.scores import hear
+    from ..evaluation.stream_tables import show
+    from ..progress import progress
+
+    if not scenario["positives"] and not scenario["negatives"]:
+        raise click.UsageError("give --positives, --negatives or both")
+    if report:
+        from ..evaluation.report import write_report  # before the work, as a library may be missing
+    spotter = make_spotter(
+        model, (), None, gate=False, threshold=thresholds, smoothing_ms=(), rearm=(), refractory_ms=()
+    )
+    streams = Scenario(**scenario).streams(spotter.keywords)
+    with progress("streams", len(streams)) as advance:
+        kept = Cache(cache or default_folder())
+        heard, problems = hear(spotter.model, streams, kept, _farm(jobs, dask), advance)
+    for problem in problems:
+        click.echo(f"hark: {problem}", err=True)
+    if not heard:
+        sys.exit(2)
+    exclusion_ms = spotter.model.metadata.exclusion_ms
+    measurement = Measurement.of(heard, spotter.keywords, spotter.parameters, exclusion_ms)
+    found = figures(measurement, spotter.model.name, all_rules=counting == "all")
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        show(found)
+    if report:
+        with progress("examples", 0) as advance:
+            write_report(report / "index.html", found, measurement, advance)
+    if problems:
+        sys.exit(2)
+
+
+def _farm(jobs: int | None, dask: str | None) -> "Farm":
+    from ..evaluation.farm import on_cores, on_dask
+
+    if dask and jobs:
+        raise click.UsageError("--jobs and --dask do not go together")
+    return on_dask(dask) if dask else on_cores(jobs or -1)
