@@ -1,6 +1,6 @@
 """The demo recording: ten commands among other speech, in noise and in rooms, from a seed.
 
-    python scripts/make_demo.py --seed 6 --out app/demo [--kokoro DIR] [--cache DIR]
+    python scripts/make_demo.py --seed 10 --out app/demo [--kokoro DIR] [--cache DIR]
 
 Writes DIR/demo.opus (16 kHz mono), DIR/demo.csv (start_sample,end_sample,keyword,text; the keyword is empty where other
 words are spoken) and, with --scene, DIR/scene.csv, which says who spoke, how loud the noise was and in which room. The
