@@ -83,6 +83,15 @@ def test_a_stream_with_padding_computes_the_edges_again(recipe: Recipe) -> None:
     assert anew == 50 * (49 * (40 * 5 * 16 + 9 * 16 + 16 * 16) + 16 * 4)
 
 
+def test_a_longer_stride_makes_fewer_columns(recipe: Recipe) -> None:
+    spec = NetworkSpec(channels=16, blocks=1, kernel=5, stem_kernel=5, stride=4)
+    made = replace(recipe, network=spec, detection=replace(recipe.detection, stride_frames=4))
+    assert spec.columns(97) == 25
+    anew, reused = stream_multiply_accumulates(DSCNN(spec, 40, 97, 4), made)
+    assert anew == 25 * (25 * (40 * 5 * 16 + 5 * 16 + 16 * 16) + 16 * 4)
+    assert reused == 25 * (3 * 40 * 5 * 16 + (2 * 3 + 1) * (5 * 16 + 16 * 16) + 16 * 4)
+
+
 def test_counting_leaves_the_network_alone() -> None:
     network = DSCNN(NetworkSpec(channels=4, blocks=1), 40, 97, 3).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}

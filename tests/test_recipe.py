@@ -60,6 +60,8 @@ def test_every_shipped_recipe_loads() -> None:
         ("steps = 40", "steps = -1", "steps"),
         ("channels = 16", "channels = 0", "channels"),
         ("blocks = 2", "blocks = -1", "blocks"),
+        ("blocks = 2", "stride = 0", "stride"),
+        ("blocks = 2", "stride = 8", "multiple of the network's stride"),
         ("kernel = 5", "kernel = 4", "kernel"),
         ("kernel = 5", "stem_kernel = 2", "kernel"),
         ("threshold = 0.5", "threshold = 1.5", "threshold"),

@@ -104,6 +104,14 @@ def test_the_result_is_the_average_in_evaluation_mode(train: Callable[..., Train
     assert not torch.equal(saved["network"]["stem.weight"], saved["average"]["stem.weight"])
 
 
+def test_unknown_gets_its_bias_when_training_ends(train: Callable[..., Trained], recipe: Recipe) -> None:
+    trained = train(steps=8, made=replace(recipe, classes=replace(recipe.classes, unknown_bias=-0.5)))
+    plain = train("plain", steps=8)
+    moved = trained.network.classify.bias - plain.network.classify.bias
+    torch.testing.assert_close(moved, torch.tensor([0.0, -0.5, 0.0, 0.0]))
+    assert torch.equal(trained.network.classify.weight, plain.network.classify.weight)
+
+
 def test_the_same_seed_gives_the_same_weights(train: Callable[..., Trained], recipe: Recipe) -> None:
     one, two = train("a", steps=12), train("b", steps=12)
     assert same(one, two)
