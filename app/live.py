@@ -27,7 +27,7 @@ class Source(Protocol):
     """Where live sound comes from."""
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks as they come; ends when there are no more."""
+        """Blocks as they come, of no samples where none came for a while; ends when there are no more."""
         ...
 
     def lag_s(self) -> float:

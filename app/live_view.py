@@ -1,6 +1,7 @@
 """The live view: a snapshot of the live state as lines of text for a terminal of any size."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,19 +25,23 @@ _SPARK_COLUMNS = 12  # no sparkline in less
 _CAPTION_COLUMNS = 20  # a bar longer than this has room for the long caption
 _LOG_ROWS = 3  # the words leave so many rows to the log
 _FIXED_ROWS = 5  # title, level, two rules, footer
+_COMPLAINT_ROWS = 3
+_LEAST_SOURCE_COLUMNS = 9  # where the sound comes from is cut to what is left, down to this
 
 
 @dataclass
 class LiveView:
     """Draws a live state, wherever rich prints it, in the size it is given; nothing in it changes the state.
 
+    source: where the sound comes from, and complaint: what is wrong with it or None, each asked whenever it is drawn;
     said: what a recording says, shown when its time comes beside what was heard, or None; total_samples: the length of
     the recording, or None; time_label: a sample index as the time shown in the log.
     """
 
     state: LiveState
     model: str
-    source: str
+    source: Callable[[], str]
+    complaint: Callable[[], str | None] = lambda: None
     said: Sequence[Said] | None = None
     total_samples: int | None = None
     time_label: TimeLabel = clock
@@ -53,8 +58,10 @@ class LiveView:
 
     def lines(self, snapshot: Snapshot, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Line]:
         """Exactly `height` lines of at most `width` columns."""
-        words = self._words_shown(snapshot, height - _FIXED_ROWS - _LOG_ROWS)
-        rows = height - _FIXED_ROWS - len(words)
+        complaint = self._complaint(width)
+        free = height - _FIXED_ROWS - len(complaint)
+        words = self._words_shown(snapshot, free - _LOG_ROWS)
+        rows = free - len(words)
         if self.said is None:
             right = Line((f"{snapshot.event_count} event{'s' * (snapshot.event_count != 1)}", ""))
             log = heard_log(snapshot, width, rows, self.time_label, glyphs)
@@ -63,7 +70,7 @@ class LiveView:
             entries = judge(passed, snapshot.events).entries
             right = counts(entries, snapshot, glyphs)
             log = said_and_heard_log(entries, snapshot, width, rows, self.time_label, glyphs)
-        lines = [self._title(right, width), self._level(snapshot, width, glyphs)]
+        lines = [self._title(right, width), self._level(snapshot, width, glyphs), *complaint]
         lines += [*self._scores(snapshot, words, width, glyphs), *log]
         lines = lines[: height - 1] + [Line()] * (height - 1 - len(lines)) + [self._footer(snapshot, width)]
         return [line.cut(width) for line in lines]
@@ -78,11 +85,20 @@ class LiveView:
 
     def _title(self, right: Line, width: int) -> Line:
         words = f"{len(self.state.words)} word{'s' * (len(self.state.words) != 1)}"
-        parts = [("tinyhark", "bold"), (self.model, "cyan"), (words, ""), (self.source, "bright_black")]
+        parts = [("tinyhark", "bold"), (self.model, "cyan"), (words, "")]
         right.add(" ")
         if right.columns + _NAME_COLUMNS > width:
             return Line((" ", "")).extend(right)
-        return spread(joined([Line(part) for part in parts], width - right.columns - 2), right, width)
+        room = width - right.columns - 2
+        left = joined([Line(part) for part in parts], room)
+        if (room := room - left.columns - 3) >= _LEAST_SOURCE_COLUMNS:
+            left.add("   ").extend(Line((self.source(), "bright_black")).cut(room))
+        return spread(left, right, width)
+
+    def _complaint(self, width: int) -> list[Line]:
+        """What is wrong with the sound, on as many lines as it takes up to _COMPLAINT_ROWS."""
+        wrapped = textwrap.wrap(self.complaint() or "", max(1, width - 2))
+        return [Line((f" {text}", "bold yellow")) for text in wrapped[:_COMPLAINT_ROWS]]
 
     def _level(self, snapshot: Snapshot, width: int, glyphs: Glyphs) -> Line:
         level, name = snapshot.level, self._name_columns()
@@ -133,8 +149,7 @@ class LiveView:
             Line(("memory ", "bright_black"), (f"{resident_mb():.0f} MB", "")),
         ]
         if snapshot.lost_samples:
-            lost_ms = 1000 * snapshot.lost_samples / SAMPLE_RATE_HZ
-            parts.insert(1, Line((f"{lost_ms:.0f} ms lost", "bold red")))
+            parts.insert(1, Line((f"{snapshot.lost_samples / SAMPLE_RATE_HZ:.2f} s lost", "bold red")))
         return spread(joined(parts, width), Line(("Ctrl-C stops ", "bright_black")), width)
 
 

@@ -34,6 +34,35 @@ class Lines(Watcher):
         self._write(self._line(detection))
 
 
+class LinesAndCondition(Lines):
+    """`Lines`, and to `tell` the `condition` of the source, at first and whenever it is another one."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        line: Callable[[Detection], str],
+        condition: Callable[[], str],
+        tell: Callable[[str], None],
+    ) -> None:
+        super().__init__(write, line)
+        self._condition, self._tell = condition, tell
+        self._told = ""
+
+    def __enter__(self) -> Self:
+        self._look()
+        return self
+
+    def sound(self, block: Block, end_sample: int, lag_s: float) -> None:
+        """Look whether something has changed."""
+        del block, end_sample, lag_s
+        self._look()
+
+    def _look(self) -> None:
+        if (condition := self._condition()) != self._told:
+            self._told = condition
+            self._tell(condition)
+
+
 class ProgressBar(Watcher):
     """How much of a recording is done, on a standard error that is a terminal; nothing elsewhere."""
 
@@ -109,8 +138,9 @@ def can_show_live(stream: IO[str]) -> bool:
 
 def live_terminal(
     spotter: "Spotter",
-    source: str,
+    source: Callable[[], str],
     *,
+    complaint: Callable[[], str | None] = lambda: None,
     said: "Sequence[Said] | None" = None,
     total_samples: int | None = None,
     time_label: Callable[[int], str] | None = None,
@@ -124,5 +154,5 @@ def live_terminal(
 
     thresholds = [parameters.threshold for parameters in spotter.parameters]
     state = LiveState(spotter.keywords, thresholds, events_kept=_EVENTS_KEPT if said is None else None)
-    view = LiveView(state, spotter.name, source, said, total_samples, time_label or clock)
+    view = LiveView(state, spotter.name, source, complaint, said, total_samples, time_label or clock)
     return LiveTerminal(view, Console(highlight=False))

@@ -203,10 +203,11 @@ def model_with(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the fixtures of training and export, which have a file of their own."""
-    spec = importlib.util.spec_from_file_location("training_fixtures", Path(__file__).with_name("training_fixtures.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config.pluginmanager.register(module, "training_fixtures")
+    """Load the fixtures that have files of their own."""
+    for name in ("training_fixtures", "sound_server"):
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        config.pluginmanager.register(module, name)

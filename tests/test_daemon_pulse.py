@@ -1,8 +1,6 @@
 """The daemon on a real sound server: a PulseAudio null sink is the microphone, taken away and given back."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,43 +20,10 @@ from tinyhark.app.spotter import Spotter
 
 Sound = NDArray[np.int16]
 
-PROGRAMS = ("pulseaudio", "paplay", "pactl", "arecord")
 WAIT_S = 90
-ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 DEMO_S = 20
 
 pytestmark = pytest.mark.slow
-
-
-class SoundServer:
-    """A PulseAudio of our own with a null sink "mic", whose monitor is the default source."""
-
-    def __init__(self, folder: Path, rate_hz: int) -> None:
-        (folder / "run").mkdir(mode=0o700)
-        (folder / ".asoundrc").write_text(ASOUNDRC)
-        self.environment = os.environ | {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder / "run")}
-        self._rate_hz, self._folder = rate_hz, folder
-        self.start()
-
-    def start(self) -> None:
-        modules = ("module-native-protocol-unix", f"module-null-sink sink_name=mic rate={self._rate_hz}")
-        loads = [f"--load={module}" for module in modules]
-        with (self._folder / "pulse.log").open("a") as log:
-            self._process = subprocess.Popen(
-                ["pulseaudio", "-n", "--exit-idle-time=-1", *loads], env=self.environment, stdout=log, stderr=log
-            )
-        due_s = time.monotonic() + WAIT_S
-        while subprocess.run(["pactl", "info"], env=self.environment, capture_output=True, check=False).returncode:
-            if self._process.poll() is not None or time.monotonic() > due_s:
-                pytest.skip(f"PulseAudio does not start here: {(self._folder / 'pulse.log').read_text()[-300:]}")
-            time.sleep(0.2)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(WAIT_S)
-
-    def play(self, path: Path) -> None:
-        subprocess.run(["paplay", "-d", "mic", str(path)], env=self.environment, check=True, timeout=WAIT_S)
 
 
 class Daemon:
@@ -101,27 +66,19 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[[str, int], tuple[SoundServer, Daemon]]]:
+def started(tmp_path: Path, sound_server: Callable[[int], Any]) -> Iterator[Callable[[str, int], tuple[Any, Daemon]]]:
     """`started(audio, rate_hz)`: sound server and daemon, which end with the test."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (Debian: pulseaudio pulseaudio-utils alsa-utils)")
-    running: list[Any] = []
+    running: list[Daemon] = []
 
-    def start(configuration: str, rate_hz: int) -> tuple[SoundServer, Daemon]:
-        server = SoundServer(tmp_path, rate_hz)
-        running.append(server)
-        daemon = Daemon(tmp_path, configuration, server.environment)
-        running.append(daemon)
-        return server, daemon
+    def start(configuration: str, rate_hz: int) -> tuple[Any, Daemon]:
+        server = sound_server(rate_hz)
+        running.append(Daemon(tmp_path, configuration, server.environment))
+        return server, running[-1]
 
     yield start
-    for one in reversed(running):
-        if isinstance(one, Daemon):
-            one.process.kill()
-            one.process.wait(WAIT_S)
-        else:
-            one.stop()
+    for daemon in running:
+        daemon.process.kill()
+        daemon.process.wait(WAIT_S)
 
 
 SOURCES = {
@@ -133,7 +90,7 @@ SOURCES = {
 @pytest.mark.parametrize("rate_hz", SOURCES)
 def test_a_microphone_is_heard_taken_away_and_heard_again(
     rate_hz: int,
-    started: Callable[[str, int], tuple[SoundServer, Daemon]],
+    started: Callable[[str, int], tuple[Any, Daemon]],
     say: Callable[..., Sound],
     tiny_model: Path,
     tmp_path: Path,
@@ -171,9 +128,7 @@ def test_a_microphone_is_heard_taken_away_and_heard_again(
     )
 
 
-def test_the_words_of_the_demo_are_heard(
-    started: Callable[[str, int], tuple[SoundServer, Daemon]], tmp_path: Path
-) -> None:
+def test_the_words_of_the_demo_are_heard(started: Callable[[str, int], tuple[Any, Daemon]], tmp_path: Path) -> None:
     demo = read_sound(Path(__file__).parents[1] / "app" / "demo" / "demo.opus", DEMO_S * 16_000)
     sound = np.concatenate([np.random.default_rng(1).integers(-20, 20, 32_000).astype(np.int16), demo])
     soundfile.write(tmp_path / "demo.wav", sound, 16_000)

@@ -1,103 +1,37 @@
-"""`hark listen` with a fake sound device: rates, channels, lost sound, the choice of the device, what comes out."""
+"""`hark listen`: what it prints of the sound of files, of a microphone that fails, and of a real sound server."""
 
 import json
+import os
 import re
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from tinyhark.app.audio.microphone import Microphone
-from tinyhark.app.audio.portaudio import find_input, load_portaudio
+from tinyhark.app.audio.intake import Intake
+from tinyhark.app.audio.source import Pcm
+from tinyhark.app.audio.sources import FileSource
 from tinyhark.app.cli import hark
-from tinyhark.app.commands.listen import listen_to, listen_with
+from tinyhark.app.commands.listen import listen_to
 from tinyhark.app.detection import Detection
 from tinyhark.app.errors import AudioError
-from tinyhark.app.live import Watcher
 from tinyhark.app.model import Model
 from tinyhark.app.spotter import Spotter
-from tinyhark.dsp.quantize import to_int16
 
 Sound = NDArray[np.int16]
 
-
-class FakePortaudio:
-    """Stands for the module sounddevice: gives `sound` [n, channels] and then fails, or is interrupted by Ctrl-C.
-
-    lost: frame -> frames that are lost before it; the overflow is told at the read of that frame, or one read later.
-    """
-
-    class PortAudioError(Exception):
-        pass
-
-    class default:  # noqa: N801
-        device = (1, 0)
-
-    def __init__(
-        self,
-        sound: NDArray[np.float32] | None = None,
-        rate_hz: float = 16_000.0,
-        lost: dict[int, int] | None = None,
-        *,
-        late: bool = False,
-        unplugged: bool = False,
-        drift: float = 0.0,
-    ) -> None:
-        self.sound = np.zeros((0, 1), np.float32) if sound is None else sound
-        self.rate_hz, self.lost, self.late, self.unplugged, self.drift = rate_hz, lost or {}, late, unplugged, drift
-        self.at = self.gone = 0
-        self.owed = False
-        self.closed = False
-        self.devices = [
-            {"name": "Speakers", "max_input_channels": 0, "default_samplerate": 48_000.0},
-            {"name": "Built-in Microphone", "max_input_channels": self.sound.shape[1], "default_samplerate": rate_hz},
-            {"name": "USB Headset: Mono", "max_input_channels": 1, "default_samplerate": 44_100.0},
-            {"name": "USB Webcam", "max_input_channels": 32, "default_samplerate": 48_000.0},
-        ]
-
-    def query_devices(self) -> list[dict[str, Any]]:
-        return self.devices
-
-    def InputStream(self, **settings: Any) -> "FakePortaudio":  # noqa: N802
-        if self.unplugged:
-            raise self.PortAudioError("Error opening InputStream: Device unavailable [PaErrorCode -9985]")
-        assert settings["samplerate"] == self.rate_hz
-        assert settings["channels"] == min(2, self.sound.shape[1])
-        assert settings["dtype"] == "float32"
-        return self
-
-    def start(self) -> None:
-        pass
-
-    @property
-    def time(self) -> float:
-        return 50.0 + (self.at + self.gone + self.read_available) / self.rate_hz * (1 + self.drift)
-
-    @property
-    def read_available(self) -> int:
-        return 7
-
-    def read(self, frames: int) -> tuple[NDArray[np.float32], bool]:
-        if self.at + frames > len(self.sound):
-            if self.unplugged is None:
-                raise self.PortAudioError("Unanticipated host error")
-            raise KeyboardInterrupt
-        overflowed, self.owed = self.owed, False
-        for at in [at for at in self.lost if self.at <= at < self.at + frames]:
-            self.gone += self.lost.pop(at)
-            overflowed, self.owed = (overflowed, True) if self.late else (True, False)
-        data = self.sound[self.at : self.at + frames]
-        self.at += frames
-        return data, overflowed
-
-    def close(self, ignore_errors: bool) -> None:
-        self.closed = ignore_errors
+WAIT_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -110,190 +44,208 @@ def sound(say: Callable[..., Sound]) -> Sound:
     return say(0.7, "low", 1.0, "high", 0.6, "other", 1.0, "low", 0.66)
 
 
-def as_float(sound: Sound, channels: int = 1) -> NDArray[np.float32]:
-    return np.repeat((sound / np.float32(32768)).astype(np.float32)[:, None], channels, axis=1)
+@pytest.fixture
+def recording(tmp_path: Path, sound: Sound) -> FileSource:
+    soundfile.write(tmp_path / "said.wav", sound, 16_000)
+    return FileSource(tmp_path / "said.wav")
 
 
-def collect(device: FakePortaudio) -> tuple[list[Sound], list[int], Microphone]:
-    blocks, lost = [], []
-    with Microphone(device) as microphone:
-        try:
-            for block in microphone.blocks():
-                blocks.append(block.samples)
-                lost.append(block.lost_samples)
-        except KeyboardInterrupt:
-            pass
-    return blocks, lost, microphone
+def plain(model: Model, sound: Sound) -> list[Detection]:
+    spotter = Spotter(model)
+    return spotter.feed(sound) + spotter.finish()
 
 
-def hear(device: FakePortaudio, spotter: Spotter) -> list[Detection]:
-    class Collects(Watcher):
-        def event(self, detection: Detection) -> None:
-            heard.append(detection)
+class Microphone:
+    """A live source that gives each of its sounds [n, channels], then fails; after the last one it ends.
 
-    heard: list[Detection] = []
-    with Microphone(device) as microphone:
-        listen_to(spotter, microphone, Collects())
-    return heard
+    It waits for whoever takes the sound, so that a slow machine loses nothing: `intake` is who that is.
+    """
 
+    live, name = True, "USB Headset"
 
-def test_mono_at_16_khz_comes_through_bit_for_bit(sound: Sound) -> None:
-    device = FakePortaudio(as_float(sound))
-    blocks, lost, microphone = collect(device)
-    got = np.concatenate(blocks)
-    np.testing.assert_array_equal(got, sound[: len(got)])
-    assert len(sound) - len(got) < 640
-    assert not any(lost)
-    assert microphone.heard_s == pytest.approx(len(got) / 16_000)
-    assert device.closed
+    def __init__(self, *sounds: Sound, rate_hz: int = 16_000, pcm: Callable[[Sound], Pcm] = Pcm) -> None:
+        self._sounds, self.rate_hz, self._pcm = list(sounds), rate_hz, pcm
+        self.channels = sounds[0].shape[1]
+        self.intake = Intake(self)
+        self._rest: Iterator[Sound] = iter(())
 
+    def open(self) -> "Microphone":
+        sound = self._sounds.pop(0)
+        size = self.rate_hz * 2 // 25
+        self._rest = iter([sound[first : first + size] for first in range(0, len(sound), size)])
+        return self
 
-def test_channels_are_averaged() -> None:
-    stereo = np.stack([np.full(640, 0.5), np.full(640, -0.25)], 1).astype(np.float32)
-    blocks, _, _ = collect(FakePortaudio(stereo))
-    assert set(np.concatenate(blocks)) == {4096}
+    def read(self) -> Pcm | None:
+        while self.intake.lag_s() > 0.5:
+            time.sleep(0.001)
+        data = next(self._rest, None)
+        if data is None and self._sounds:
+            raise AudioError("microphone USB Headset: gives no more sound: unplugged")
+        return None if data is None else self._pcm(data)
 
-
-@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000, 96_000])
-def test_other_rates_become_16_khz_as_a_stream(rate_hz: int, sound: Sound) -> None:
-    there = soxr.resample(as_float(sound)[:, 0], 16_000, rate_hz)
-    blocks, _, microphone = collect(FakePortaudio(there[:, None], rate_hz))
-    assert microphone.rate_hz == rate_hz
-    got = np.concatenate(blocks)
-    whole = to_int16(soxr.resample(there, rate_hz, 16_000))[: len(got)]
-    assert len(sound) - len(got) < 2000
-    assert np.abs(got.astype(int) - whole).max() <= 1
+    def close(self) -> None:
+        pass
 
 
-@pytest.mark.parametrize(("rate_hz", "channels"), [(16_000, 1), (44_100, 2), (48_000, 1)])
-def test_a_microphone_hears_what_a_file_says(rate_hz: int, channels: int, model: Model, sound: Sound) -> None:
-    plain = Spotter(model).feed(sound)
-    there = soxr.resample(as_float(sound, channels), 16_000, rate_hz)
-    device = FakePortaudio(there, rate_hz)
-    heard = hear(device, Spotter(model))
-    assert [d.keyword for d in heard] == [d.keyword for d in plain] == ["low", "high", "low"]
-    assert max(abs(a.end_sample - b.end_sample) for a, b in zip(heard, plain, strict=True)) <= 640
+class Interrupted(FileSource):
+    """A recording with a Ctrl-C at its end."""
+
+    def open(self) -> Any:
+        stream = super().open()
+        read = stream.read
+
+        def read_or_interrupt() -> Pcm | None:
+            if (pcm := read()) is not None:
+                return pcm
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+            return Pcm(np.zeros((0, 1), np.int16))
+
+        stream.read = read_or_interrupt
+        return stream
 
 
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("rate_hz", [16_000, 48_000])
-def test_lost_sound_is_measured_by_the_clock_of_the_device(rate_hz: int, late: bool) -> None:
-    second = np.zeros((3 * rate_hz, 1), np.float32)
-    device = FakePortaudio(second, rate_hz, {rate_hz: rate_hz // 2, 2 * rate_hz: rate_hz // 4}, late=late)
-    blocks, lost, microphone = collect(device)
-    assert [samples for samples in lost if samples] == [8000, 4000]
-    assert microphone.overflows == 2
-    assert microphone.lost_s == pytest.approx(0.75)
-    assert abs(sum(map(len, blocks)) - 48_000) < 1000
-
-
-def test_sound_lost_again_at_once_is_counted_once() -> None:
-    _, lost, _ = collect(FakePortaudio(np.zeros((16_000, 1), np.float32), lost={6400: 4000, 7040: 2000}))
-    assert [samples for samples in lost if samples] == [4000, 2000]
-
-
-def test_an_overflow_of_unknown_length_is_only_counted() -> None:
-    _, lost, microphone = collect(FakePortaudio(np.zeros((16_000, 1), np.float32), lost={5000: 100}))
-    assert not any(lost)
-    assert microphone.overflows == 1
-
-
-def test_a_clock_that_runs_fast_loses_nothing() -> None:
-    sound = np.zeros((16_000 * 60, 1), np.float32)
-    _, lost, _ = collect(FakePortaudio(sound, lost={900_000: 1}, drift=1e-3))
-    assert not any(lost)
-
-
-def test_detections_after_a_gap_are_where_they_were_said(model: Model, sound: Sound) -> None:
-    plain = Spotter(model).feed(sound)
-    heard = hear(FakePortaudio(as_float(sound), lost={27_000: 16_000}), Spotter(model))
-    assert [d.keyword for d in heard] == ["low", "high", "low"]
-    assert heard[0] == plain[0]
-    assert [abs(a.end_sample - b.end_sample - 16_000) <= 640 for a, b in zip(heard, plain, strict=True)][1:] == [
-        True
-    ] * 2
-
-
-def test_the_default_device_is_taken() -> None:
-    assert find_input(FakePortaudio(), None)[0] == 1
-
-
-@pytest.mark.parametrize(("name", "index"), [("built", 1), ("HEADSET", 2), ("3", 3), ("usb webcam", 3)])
-def test_a_device_is_found_by_part_of_its_name(name: str, index: int) -> None:
-    assert find_input(FakePortaudio(), name)[0] == index
-
-
-def test_a_device_is_refused_in_one_line() -> None:
-    with pytest.raises(AudioError, match=r"^device 'usb': 2 input devices .*2 USB Headset: Mono; 3 USB Webcam$"):
-        find_input(FakePortaudio(), "usb")
-    with pytest.raises(AudioError, match=r"^device 'Speakers': no input device .*1 Built-in Microphone"):
-        find_input(FakePortaudio(), "Speakers")
-    deaf = FakePortaudio()
-    deaf.devices = deaf.devices[:1]
-    with pytest.raises(AudioError, match=r"^microphone: there is no input device; [^\n]*$"):
-        find_input(deaf, None)
-
-
-def test_a_device_that_cannot_be_opened_is_one_line() -> None:
-    with pytest.raises(
-        AudioError, match=r"^microphone Built-in Microphone: cannot be opened: [^\n]*unavailable[^\n]*$"
-    ):
-        Microphone(FakePortaudio(unplugged=True)).__enter__()
-
-
-def test_a_device_that_goes_away_is_one_line(model: Model) -> None:
-    device = FakePortaudio(np.zeros((1600, 1), np.float32))
-    device.unplugged = None  # type: ignore[assignment]
-    with pytest.raises(AudioError, match="gives no more sound: Unanticipated host error"):
-        listen_with(device, None, Spotter(model), as_json=True)
-    assert device.closed
-
-
-def test_ctrl_c_ends_with_a_count(model: Model, sound: Sound) -> None:
-    device = FakePortaudio(as_float(sound), lost={70_000: 800})
-    with Microphone(device) as microphone:
-        summary = listen_to(Spotter(model), microphone, Watcher())
-    assert re.fullmatch(
-        r"3 events in 5\.\d s: low 2, high 1; the device lost sound 1 times, 0\.1 s of it known", summary
-    )
-
-
-def test_json_lines_carry_the_time_of_day(model: Model, sound: Sound, capsys: pytest.CaptureFixture[str]) -> None:
-    listen_with(FakePortaudio(as_float(sound)), None, Spotter(model), as_json=True)
+def test_json_lines_carry_the_time_of_day(
+    model: Model, sound: Sound, recording: FileSource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listen_to(Intake(recording), Spotter(model), as_json=True)
     out, err = capsys.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["keyword"] for event in events] == ["low", "high", "low"]
-    for event, plain in zip(events, Spotter(model).feed(sound), strict=True):
-        assert event["end_sample"] == plain.end_sample
-        assert event["time_s"] == pytest.approx(plain.time_s, abs=1e-4)
+    for event, expected in zip(events, plain(model, sound), strict=True):
+        assert event["end_sample"] == expected.end_sample
+        assert event["time_s"] == pytest.approx(expected.time_s, abs=1e-4)
         when = datetime.fromisoformat(event["wall_time"])
         assert when.tzinfo is not None
         assert abs(datetime.now().astimezone() - when) < timedelta(minutes=5)
-    assert err.splitlines() == [
-        "listening to Built-in Microphone at 16000 Hz; Ctrl-C stops",
-        "3 events in 5.6 s: low 2, high 1",
-    ]
+    lines = err.splitlines()
+    assert re.fullmatch(r"listening to .*said\.wav at 16000 Hz; Ctrl-C stops", lines[0])
+    assert lines[1:] == ["3 events in 5.6 s: low 2, high 1"]
 
 
 def test_elsewhere_than_on_a_terminal_an_event_is_a_line(
-    model: Model, sound: Sound, capsys: pytest.CaptureFixture[str]
+    model: Model, recording: FileSource, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listen_with(FakePortaudio(as_float(sound)), "built", Spotter(model), as_json=False)
+    listen_to(Intake(recording), Spotter(model), as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["low", "high", "low"]
     assert all(re.match(r"\d\d:\d\d:\d\d  ", line) for line in lines)
+
+
+def test_several_models_listen_at_once(
+    model: Model, tiny_model: Path, tmp_path: Path, recording: FileSource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(tiny_model.read_bytes())
+    listen_to(Intake(recording), Spotter([model, Model.load(other)]), as_json=True)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((event["model"], event["keyword"]) for event in events) == [
+        (name, word) for name in ("other", "tones") for word in ("high", "low", "low")
+    ]
+
+
+def test_ctrl_c_ends_with_a_count(
+    model: Model, tmp_path: Path, sound: Sound, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "said.wav", sound, 16_000)
+    listen_to(Intake(Interrupted(tmp_path / "said.wav")), Spotter(model), as_json=True)
+    assert re.match(r"\d events? in 5\.6 s: low \d", capsys.readouterr().err.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("rate_hz", "channels"), [(16_000, 2), (44_100, 1), (48_000, 2)])
+def test_a_microphone_hears_what_a_file_says(
+    rate_hz: int, channels: int, model: Model, sound: Sound, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = soxr.resample(sound, 16_000, rate_hz)[:, None].repeat(channels, axis=1)
+    listen_to(Microphone(there, rate_hz=rate_hz).intake, Spotter(model), as_json=True)
+    out, err = capsys.readouterr()
+    events, expected = [json.loads(line) for line in out.splitlines()], plain(model, sound)
+    assert [event["keyword"] for event in events] == ["low", "high", "low"]
+    assert max(abs(a["end_sample"] - b.end_sample) for a, b in zip(events, expected, strict=True)) <= 640
+    assert err.startswith(f"listening to USB Headset at {rate_hz} Hz; Ctrl-C stops\n")
+
+
+def test_a_microphone_that_fails_is_heard_again(model: Model, sound: Sound, capsys: pytest.CaptureFixture[str]) -> None:
+    listen_to(Microphone(sound[:, None], sound[:, None]).intake, Spotter(model), as_json=True)
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["keyword"] for line in out.splitlines()] == ["low", "high", "low"] * 2
+    assert re.fullmatch(
+        r"6 events in 11\.1 s: low 4, high 2; it failed and was opened again 1 time; \d+\.\d s are missing",
+        err.splitlines()[-1],
+    )
+
+
+def test_sound_that_the_device_lost_is_summed_up(
+    model: Model, sound: Sound, capsys: pytest.CaptureFixture[str]
+) -> None:
+    microphone = Microphone(sound[:, None], pcm=lambda data: Pcm(data, lost_frames=320, overflowed=True))
+    listen_to(microphone.intake, Spotter(model), as_json=True)
+    summary = capsys.readouterr().err.splitlines()[-1]
+    assert summary.endswith("; the device lost sound 70 times; 1.4 s are missing")
+
+
+def test_what_is_wrong_with_the_sound_is_said_once_and_so_is_its_end(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hiss = np.random.default_rng(1).integers(-90, 90, 4 * 16_000).astype(np.int16)
+    soundfile.write(tmp_path / "muted.wav", np.concatenate([np.zeros(14 * 16_000, np.int16), hiss]), 16_000)
+    listen_to(Intake(FileSource(tmp_path / "muted.wav")), Spotter(model), as_json=False)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert lines[0] == lines[2]
+    assert lines[1] == "hark: digital silence, every sample is 0: the microphone is muted or dead"
+    assert lines[3:] == ["0 events in 18.0 s"]
 
 
 def test_without_portaudio_one_line_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_model: Path
 ) -> None:
     (tmp_path / "sounddevice.py").write_text('raise OSError("PortAudio library not found")')
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(__import__("sys").modules, "sounddevice", raising=False)
-    with pytest.raises(AudioError, match="libportaudio2"):
-        load_portaudio()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for the process that captures
     result = CliRunner().invoke(hark, ["listen", "--model", str(tiny_model)])
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("hark: sound devices: the PortAudio library is not installed; ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_microphone_of_a_sound_server_is_taken_away_and_given_back(
+    sound_server: Callable[[int], Any], tiny_model: Path, say: Callable[..., Sound], tmp_path: Path
+) -> None:
+    wav, out, err = tmp_path / "words.wav", tmp_path / "out.jsonl", tmp_path / "err.txt"
+    soundfile.write(wav, say(4.0, "low", 1.0, "high", 2.0), 16_000)
+    server = sound_server(44_100)
+    command = [sys.executable, "-m", "tinyhark.app", "listen", "--device", "pulse", "--json", "--model", tiny_model]
+    with out.open("w") as stdout, err.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=server.environment)
+
+    def wait_for(ready: Callable[[], bool]) -> None:
+        due_s = time.monotonic() + WAIT_S
+        while not ready():
+            assert process.poll() is None, err.read_text()
+            assert time.monotonic() < due_s, err.read_text()
+            time.sleep(0.1)
+
+    def events() -> list[str]:
+        return [json.loads(line)["keyword"] for line in out.read_text().split("\n")[:-1]]
+
+    try:
+        wait_for(lambda: "listening to pulse" in err.read_text())
+        time.sleep(1)  # a sound server gives its first sound late
+        server.play(wav)
+        wait_for(lambda: len(events()) >= 2)
+        server.stop()
+        wait_for(lambda: " gives no" in err.read_text())
+        server.start()
+        wait_for(lambda: err.read_text().splitlines()[-1].startswith("listening to pulse"))
+        server.play(wav)
+        wait_for(lambda: len(events()) >= 4)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 0
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+    assert events() == ["low", "high"] * 2
+    assert re.match(r"4 events in .*: low 2, high 2; it failed and was opened again", err.read_text().splitlines()[-1])

@@ -94,7 +94,7 @@ def test_paced_and_at_once_and_watched_and_plain_give_the_same_detections(model:
 def terminal(spotter: Spotter, file: io.StringIO) -> LiveTerminal:
     state = LiveState(spotter.keywords, [parameters.threshold for parameters in spotter.parameters])
     console = Console(file=file, force_terminal=True, width=80, height=24)
-    return LiveTerminal(LiveView(state, spotter.model.name, "test"), console)
+    return LiveTerminal(LiveView(state, spotter.model.name, lambda: "test"), console)
 
 
 def test_a_terminal_that_is_stopped_does_not_hold_up_the_sound(model: Model, sound: Sound) -> None:

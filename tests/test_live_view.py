@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 
+from tinyhark.app.audio.health import FAINT
 from tinyhark.app.detection import Detection
 from tinyhark.app.labels import Said
 from tinyhark.app.live_drawing import ASCII, UNICODE, bar, clock, meter, sparkline
@@ -46,8 +47,11 @@ def state_of(scores: list[list[float]], words: list[str] | None = None) -> LiveS
     return state
 
 
-def view_of(state: LiveState, said: list[Said] | None = None) -> LiveView:
-    return LiveView(state, "commands", "demo.opus", said, 70 * 16_000 if said is not None else None)
+def view_of(
+    state: LiveState, said: list[Said] | None = None, source: str = "demo.opus", complaint: str | None = None
+) -> LiveView:
+    total_samples = 70 * 16_000 if said is not None else None
+    return LiveView(state, "commands", lambda: source, lambda: complaint, said, total_samples)
 
 
 def screen(view: LiveView, width: int = 80, height: int = 24) -> list[str]:
@@ -161,7 +165,7 @@ def test_clipping_and_lost_sound_are_marked() -> None:
     state.sound(np.full(640, 32767, np.int16), 7040, 1600, 0.0)
     lines = screen(view_of(state))
     assert lines[1].rstrip().endswith("CLIP")
-    assert "100 ms lost" in lines[-1]
+    assert "0.10 s lost" in lines[-1]
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,19 +175,41 @@ def test_clipping_and_lost_sound_are_marked() -> None:
     words=st.integers(1, 40),
     recorded=st.booleans(),
     ascii_only=st.booleans(),
+    complaint=st.sampled_from([None, "", "語" * 30, "microphone\tUSB: gives\nno more sound: " + "x" * 500]),
 )
-def test_the_screen_fits_every_terminal(width: int, height: int, words: int, recorded: bool, ascii_only: bool) -> None:
+def test_the_screen_fits_every_terminal(
+    width: int, height: int, words: int, recorded: bool, ascii_only: bool, complaint: str | None
+) -> None:
     names = [f"word number {i}" if i % 3 else f"дом{i}語" for i in range(words)]
     state = state_of([[0.99] * words] * 30, names)
     said = [Said(Label(100 * i, 100 * i + 50, names[0]), "ein längerer Satz " * 5) for i in range(30)]
     for i in range(20):
         state.event(Detection(names[i % words], 0.9, 0, 900 * i, "commands"))
-    view = view_of(state, said if recorded else None)
+    view = view_of(state, said if recorded else None, "дом語 " * 20, complaint)
     lines = view.lines(state.snapshot(), width, height, ASCII if ascii_only else UNICODE)
     assert len(lines) == height
     assert max(cell_len(line.plain) for line in lines) <= width
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii" if ascii_only else "utf-8")
     Console(file=file, width=width, height=height).print(view)  # raises where a character cannot be written
+
+
+def test_what_is_wrong_with_the_sound_stands_below_the_level_and_moves_the_rest_down() -> None:
+    state = state_of([[0.1, 0.2]] * 10)
+    state.event(Detection("no", 0.93, 0, 6000, "commands"))
+    well = screen(view_of(state, source="48 kHz USB Headset"))
+    ill = screen(view_of(state, source="48 kHz USB Headset", complaint=f"{FAINT}."))
+    assert well[0].split()[4:8] == ["48", "kHz", "USB", "Headset"]
+    assert " ".join(line.strip() for line in ill[2:4]) == f"{FAINT}."
+    assert [*ill[:2], *ill[4:-1]] == [*well[:-3]]
+    assert ill[-1].split()[0] == well[-1].split()[0] == "0:00.4"
+
+
+def test_a_long_name_of_a_device_is_cut_to_what_is_left() -> None:
+    view = view_of(state_of([[0.1]]), source="44.1 kHz USB Audio Device with a name beyond measure: Mono (hw:3,0)")
+    title = screen(view)[0]
+    assert title.split()[4:8] == ["44.1", "kHz", "USB", "Audio"]
+    assert title.endswith("  0 events ")
+    assert len(title) == 80
 
 
 def test_of_too_many_words_the_liveliest_are_shown() -> None:
@@ -249,7 +275,7 @@ def test_an_end_while_it_starts_gives_the_terminal_back() -> None:
     console = Console(file=screen, force_terminal=True, width=80, height=24)
     with (
         pytest.raises(KeyboardInterrupt),
-        LiveTerminal(Stopped(state_of([[0.1]]), "m", "s", None, None, clock), console),
+        LiveTerminal(Stopped(state_of([[0.1]]), "m", lambda: "s"), console),
     ):
         pass
     assert screen.getvalue().index("\x1b[?1049h") < screen.getvalue().index("\x1b[?1049l")

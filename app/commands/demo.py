@@ -103,7 +103,7 @@ def _watcher(file: Path, said: "Sequence[Said] | None", spotter: "Spotter", *, p
         return ProgressBar(duration_s(file))
     if can_show_live(sys.stdout):
         total_samples = round(duration_s(file) * SAMPLE_RATE_HZ)
-        return live_terminal(spotter, printable(file.name), said=said, total_samples=total_samples or None)
+        return live_terminal(spotter, lambda: printable(file.name), said=said, total_samples=total_samples or None)
     return Lines(click.echo, lambda found: f"{found.time_s:.2f}  {found.keyword}  {found.score:.2f}")
 
 

@@ -12,59 +12,85 @@ from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 from .options import make_spotter, several_spotter_options
 
 if TYPE_CHECKING:
-    from ..audio.microphone import Microphone
+    from ..audio.intake import Intake
     from ..detection import Detection
-    from ..live import Tracer, Watcher
+    from ..live import Watcher
     from ..spotter import Spotter
 
 
 @click.command()
-@click.option("--device", metavar="NAME", help="Part of the name, or the number, of an input device.")
+@click.option("--device", metavar="NAME", help="Name of an input device, or a part of it; hark devices lists them.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each event.")
 @several_spotter_options
 def listen(device: str | None, as_json: bool, **options: Any) -> None:
     """Hear keywords through a microphone until Ctrl-C.
 
-    On a terminal, shows level, scores and events as they come; elsewhere, or with --json, one line for each event.
+    On a terminal, shows level, scores and events as they come; elsewhere, or with --json, one line for each event. A
+    microphone that goes away is waited for.
     """
-    from ..audio.portaudio import load_portaudio
+    from ..audio.intake import Intake
+    from ..audio.microphone_source import MicrophoneSource
 
     spotter = make_spotter(**options)
-    listen_with(load_portaudio(), device, spotter, as_json=as_json)
+    listen_to(Intake(MicrophoneSource(device)), spotter, as_json=as_json)
 
 
-def listen_with(portaudio: Any, device: str | None, spotter: "Spotter", *, as_json: bool) -> None:
-    """Open the microphone and show what is heard, as standard output allows; portaudio: the module sounddevice."""
-    from ..audio.microphone import Microphone
-    from ..watchers import Lines, can_show_live, live_terminal
-
-    with Microphone(portaudio, device) as microphone:
-        watcher: Watcher
-        if can_show_live(sys.stdout) and not as_json:
-            watcher = live_terminal(spotter, microphone.name, time_label=_TimeOfDay())
-        else:
-            click.echo(f"listening to {microphone.name} at {microphone.rate_hz} Hz; Ctrl-C stops", err=True)
-            watcher = Lines(click.echo, json_line if as_json else plain_line)
-        click.echo(listen_to(spotter, microphone, watcher), err=True)
-
-
-def listen_to(spotter: "Tracer", microphone: "Microphone", watcher: "Watcher") -> str:
-    """Spot what the microphone gives until it is interrupted -> what was heard, in a line."""
+def listen_to(intake: "Intake", spotter: "Spotter", *, as_json: bool) -> None:
+    """Spot what an intake gives until it ends or is interrupted, shown as standard output allows, and sum it up."""
     from ..live import run
 
     heard: Counter[str] = Counter()
-    try:
-        with watcher:
-            for detection in run(spotter, microphone, watcher):
-                heard[detection.keyword] += 1
-    except KeyboardInterrupt:
-        pass
-    summary = f"{heard.total()} event{'s' * (heard.total() != 1)} in {microphone.heard_s:.1f} s"
+    with intake:
+        try:
+            with _watcher(intake, spotter, as_json=as_json) as watcher:
+                for detection in run(spotter, intake, watcher):
+                    heard[detection.keyword] += 1
+        except KeyboardInterrupt:
+            pass
+        click.echo(summary(heard, intake), err=True)
+
+
+def _watcher(intake: "Intake", spotter: "Spotter", *, as_json: bool) -> "Watcher":
+    """The live view on a terminal; elsewhere events as lines, and on standard error what is wrong with the sound."""
+    from ..watchers import LinesAndCondition, can_show_live, live_terminal
+
+    if can_show_live(sys.stdout) and not as_json:
+        return live_terminal(
+            spotter,
+            lambda: f"{intake.rate_hz / 1000:g} kHz {intake.name}",
+            complaint=lambda: intake.complaint,
+            time_label=_TimeOfDay(),
+        )
+
+    def condition() -> str:
+        complaint = intake.complaint
+        return f"hark: {complaint}" if complaint else f"listening to {intake.name} at {intake.rate_hz} Hz; Ctrl-C stops"
+
+    line = json_line if as_json else plain_line
+    return LinesAndCondition(click.echo, line, condition, lambda text: click.echo(text, err=True))
+
+
+def summary(heard: "Counter[str]", intake: "Intake") -> str:
+    """What was heard, by keyword, and what was lost, in a line."""
+    counts = intake.counts
+    line = f"{heard.total()} event{'s' * (heard.total() != 1)} in {_seconds(counts.heard_samples)}"
     if heard:
-        summary += ": " + ", ".join(f"{word} {count}" for word, count in heard.most_common())
-    if microphone.overflows:
-        summary += f"; the device lost sound {microphone.overflows} times, {microphone.lost_s:.1f} s of it known"
-    return summary
+        line += ": " + ", ".join(f"{word} {count}" for word, count in heard.most_common())
+    notes = [
+        (counts.overflows, f"the device lost sound {_times(counts.overflows)}"),
+        (counts.failures, f"it failed and was opened again {_times(counts.opened - 1)}"),
+        (counts.lost_samples, f"{_seconds(counts.lost_samples)} are missing"),
+        (intake.dropped_samples, f"{_seconds(intake.dropped_samples)} were dropped, as this machine did not keep up"),
+    ]
+    return "; ".join([line, *(note for count, note in notes if count)])
+
+
+def _seconds(samples: int) -> str:
+    return f"{samples / SAMPLE_RATE_HZ:.1f} s"
+
+
+def _times(count: int) -> str:
+    return f"{count} time{'s' * (count != 1)}"
 
 
 class _TimeOfDay:
