@@ -1,0 +1,203 @@
+"""Constants as C text: configuration, tables of the front end, layers, parameters of the decision."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinyhark.app.errors import ModelError
+from tinyhark.app.model_file import Metadata
+from tinyhark.dsp import tables
+from tinyhark.dsp.decision import Rules, samples_of
+from tinyhark.dsp.quantize import quantize
+
+from .c_network import Block, Layer, Network
+
+_LINE = 110
+_MOST_POSTERIORS = 2**16 - 1  # of a score: their sum stays below 2**31
+
+
+def array(ctype: str, name: str, values: Any, storage: str = "static const") -> str:
+    """`static const ctype name[...] = {...};` of an array of integers of any shape."""
+    numbers = np.asarray(values)
+    size = "".join(f"[{n}]" for n in numbers.shape)
+    return f"{storage} {ctype} {name}{size} = {_braces(numbers)};\n"
+
+
+def _braces(numbers: Any) -> str:
+    if numbers.ndim > 1:
+        return "{\n" + ",\n".join(map(_braces, numbers)) + "}"
+    return "{\n" + wrapped(map(str, numbers.tolist())) + "}"
+
+
+def wrapped(words: Iterable[str]) -> str:
+    """Words with commas between, in lines."""
+    lines, line = [], ""
+    for word in words:
+        if line and len(line) + len(word) > _LINE:
+            lines.append(line.rstrip())
+            line = ""
+        line += f"{word}, "
+    return "\n".join([*lines, line]).rstrip(", ")
+
+
+def string(text: str) -> str:
+    """A C string literal."""
+    safe = set(range(32, 127)) - set(b'"\\?')
+    return '"' + "".join(chr(byte) if byte in safe else f"\\{byte:03o}" for byte in text.encode()) + '"'
+
+
+def header(guard: str, about: str, body: str) -> str:
+    """A generated header file."""
+    return f"/* {about}. Written by `hark export c`. */\n#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
+
+
+def defines(values: dict[str, int]) -> str:
+    """One `#define HARK_NAME value` a line."""
+    return "".join(f"#define HARK_{name} {value if value >= 0 else f'({value})'}\n" for name, value in values.items())
+
+
+def configuration(metadata: Metadata, network: Network) -> str:
+    """hark_config.h: every size."""
+    rules = _rules(metadata)
+    stem, blocks = network.stem, network.blocks
+    columns = (metadata.window_frames + 2 * stem.padding - stem.taps) // stem.stride + 1
+    sizes = {
+        "HOP_SAMPLES": metadata.front_end.hop,
+        "N_MFCC": metadata.front_end.n_mfcc,
+        "WINDOW_FRAMES": metadata.window_frames,
+        "WINDOW_SAMPLES": metadata.window_samples,
+        "STRIDE_FRAMES": metadata.stride_frames,
+        "LABELS": len(metadata.labels),
+        "KEYWORDS": len(metadata.keyword_names),
+        "MOST_POSTERIORS": max(rules.windows),
+        "INCREMENTAL": int(not network.padded),
+        "CHANNELS": stem.outputs,
+        "BLOCKS": len(blocks),
+        "MOST_KERNEL": max((b.depthwise.taps for b in blocks), default=1),
+        "MOST_PADDING": max((b.depthwise.padding for b in blocks), default=0),
+        "STEM_KERNEL": stem.taps,
+        "STEM_STRIDE": stem.stride,
+        "STEM_PADDING": stem.padding,
+        "STEM_COLUMNS": columns,
+        "COLUMNS_POOLED": network.pooled,
+    }
+    return header("HARK_CONFIG_H", "The sizes of this model", defines(sizes))
+
+
+def front_end_tables(metadata: Metadata) -> str:
+    """hark_tables.h: what the front end multiplies with."""
+    n = metadata.front_end.n_mfcc
+    twiddle = np.stack(tables.twiddle(), axis=-1)[1:]
+    cosines = {f"COS_{i}": int(value) for i, value in enumerate(tables.dft(32, 2)[0][1]) if 1 <= i <= 7}
+    dct, half = tables.dct(n), tables.BANDS // 2
+    signs = (-1) ** np.arange(n)[:, None]
+    assert (dct[:, half:][:, ::-1] == signs * dct[:, :half]).all()
+    body = [
+        "/* cos(2 pi i / 32), Q22 */\n" + defines(cosines),
+        defines({"LOG_FLOOR": tables.LOG_FLOOR}),
+        "/* periodic Hann window, Q22; its second half mirrors this one */",
+        array("int32_t", "hark_window", tables.window()[:257]),
+        "/* cos and -sin of 2 pi k1 n2 / 512 for k1 = 1..8, Q22 */",
+        array("int32_t", "hark_twiddle", twiddle),
+        "/* a bin lies in the falling half of a triangle and in the rising half of the next one; Q12 */",
+        "typedef struct {\n    uint16_t falling;\n    uint16_t rising;\n    uint8_t band; /* + 1 */\n} hark_mel;\n",
+        "static const hark_mel hark_mels[257] = {\n" + wrapped(_mels()) + "};\n",
+        "/* log2(1 + i / 256), Q16 */",
+        array("int32_t", "hark_log2", tables.log2_table()),
+        "/* first half of each row of the DCT, Q22; the second half mirrors it */",
+        array("int32_t", "hark_dct", dct[:, :half]),
+        "/* int8 feature = (mfcc - offset) * multiplier >> 24 */",
+        array("int32_t", "hark_offset", metadata.offset),
+        array("int16_t", "hark_multiplier", metadata.multiplier),
+    ]
+    return header("HARK_TABLES_H", "Tables of the front end", "\n".join(body))
+
+
+def _mels() -> list[str]:
+    weights = tables.mel_weights()
+    out = []
+    for column in weights.T:
+        bands = np.flatnonzero(column)
+        assert len(bands) == 0 or bands[-1] - bands[0] == len(bands) - 1 <= 1
+        band = int(bands[0]) + 1 if len(bands) else 0
+        falling = int(column[bands[0]]) if len(bands) else 0
+        rising = int(column[bands[1]]) if len(bands) == 2 else 0
+        out.append(f"{{{falling}, {rising}, {band}}}")
+    return out
+
+
+def layers(metadata: Metadata, network: Network) -> str:
+    """hark_weights.h: what the network multiplies with."""
+    offset = np.array(metadata.offset)
+    silence = quantize(np.zeros_like(offset), offset, np.array(metadata.multiplier))
+    mean = dict(zip(("MULTIPLIER", "SHIFT", "ZERO_IN", "ZERO_OUT"), network.pool, strict=True))
+    body = [
+        "/* a frame of digital silence */",
+        array("int8_t", "hark_silence", silence, "const"),
+        defines({"INPUT_ZERO": network.stem.zero_in, **{f"POOL_{name}": value for name, value in mean.items()}}),
+        _arrays("stem", network.stem),
+    ]
+    for i, block in enumerate(network.blocks):
+        body += [_arrays(f"depthwise{i}", block.depthwise), _arrays(f"pointwise{i}", block.pointwise)]
+    body += [
+        _arrays("classifier", network.classifier),
+        f"static const hark_layer hark_stem = {_layer('stem', network.stem)};\n",
+        f"static const hark_layer hark_classifier = {_layer('classifier', network.classifier)};\n",
+    ]
+    if network.blocks:
+        rows = ",\n".join(_block(i, block) for i, block in enumerate(network.blocks))
+        body.append(f"static const hark_block hark_blocks[HARK_BLOCKS] = {{\n{rows}}};\n")
+    return header("HARK_WEIGHTS_H", "The layers of this model", "\n".join(body))
+
+
+def _arrays(name: str, layer: Layer) -> str:
+    weights = layer.weights[:, :, 0].T if layer.depthwise else layer.weights
+    return "\n".join(
+        [
+            f"/* {name}: no sum beyond {layer.bound}, which is below 2^{layer.bound.bit_length()} */",
+            array("int8_t", f"{name}_weights", weights.reshape(-1)),
+            array("int32_t", f"{name}_biases", layer.biases),
+            array("int32_t", f"{name}_multipliers", layer.multipliers),
+            array("uint8_t", f"{name}_shifts", layer.shifts),
+        ]
+    )
+
+
+def _layer(name: str, layer: Layer) -> str:
+    arrays = ", ".join(f"{name}_{part}" for part in ("weights", "biases", "multipliers", "shifts"))
+    return f"{{{arrays}, {layer.weights[0].size}, {layer.outputs}, {layer.zero}}}"
+
+
+def _block(index: int, block: Block) -> str:
+    depthwise, pointwise = _layer(f"depthwise{index}", block.depthwise), _layer(f"pointwise{index}", block.pointwise)
+    add = f"{{{block.add.fixed}, {block.add.first}, {block.add.second}, {block.add.shift}}}"
+    return f"{{{depthwise},\n{pointwise},\n{add}, {block.depthwise.padding}, {block.depthwise.zero_in}}}"
+
+
+def decision(metadata: Metadata) -> str:
+    """hark_decision.h: from logits to detections."""
+    rules = _rules(metadata)
+    columns = [metadata.labels.index(keyword) for keyword in metadata.keyword_names]
+    if max(rules.windows) > _MOST_POSTERIORS:
+        raise ModelError(f"smooths over {max(rules.windows)} posteriors; C can be written for {_MOST_POSTERIORS}")
+    rows = zip(columns, rules.windows, rules.fire_sums, rules.rearm_sums, rules.refractory_samples, strict=True)
+    names = ", ".join(map(string, metadata.keyword_names))
+    body = [
+        defines({"EXCLUSION_SAMPLES": samples_of(metadata.exclusion_ms)}),
+        "/* sums: over so many posteriors, Q15 */",
+        "typedef struct {\n    uint32_t label;\n    uint32_t posteriors;\n    uint32_t fire_sum;\n"
+        "    uint32_t rearm_sum;\n    uint32_t refractory_samples;\n} hark_keyword;\n",
+        f"const char *const hark_keywords[HARK_KEYWORDS] = {{{names}}};\n",
+        "static const hark_keyword hark_decisions[HARK_KEYWORDS] = {\n"
+        + ",\n".join(f"{{{', '.join(map(str, row))}}}" for row in rows)
+        + "};\n",
+        "/* 2^15 exp(-scale d) */",
+        array("uint16_t", "hark_posterior_table", metadata.posterior_table),
+    ]
+    return header("HARK_DECISION_H", "What decides", "\n".join(body))
+
+
+def _rules(metadata: Metadata) -> Rules:
+    parameters = [metadata.keywords[name].parameters() for name in metadata.keyword_names]
+    return Rules.of(parameters, metadata.stride_frames * metadata.front_end.hop)
