@@ -29,6 +29,8 @@ COMMANDS = {
     "why": ("tinyhark.app.commands.why:why", "Show the scores over time and why a keyword fired or did not."),
     "bench": ("tinyhark.app.commands.bench:bench", "Measure what hearing costs: CPU time and memory."),
     "eval": ("tinyhark.app.commands.eval:evaluate", "Measure how well a model hears."),
+    "record": ("tinyhark.app.commands.record:record", "Record words and room sound, to tune or train with."),
+    "tune": ("tinyhark.app.commands.tune:tune", "Choose thresholds on your own recordings."),
     "models": ("tinyhark.app.commands.models:models", "List, add and remove models."),
     "doctor": ("tinyhark.app.commands.doctor:doctor", "Check that everything works, and say what mends it."),
 }

@@ -35,10 +35,15 @@ def poisson_rate(events: int, hours: float) -> tuple[float, float]:
     if events == 0:
         return 0.0, -math.log(_ERROR) / hours
     low = _mean_where(lambda mean: _at_most(events - 1, mean) <= 1 - _ERROR / 2, 0.0, float(events))
-    high = _mean_where(
-        lambda mean: _at_most(events, mean) <= _ERROR / 2, float(events), events + 4 * math.sqrt(events) + 8
-    )
-    return low / hours, high / hours
+    return low / hours, poisson_upper(events, hours, _ERROR / 2)
+
+
+def poisson_upper(events: int, hours: float, error: float) -> float:
+    """The rate per hour above which so few events have the probability `error`, 0.001 to 0.5; exact."""
+    if events == 0:
+        return -math.log(error) / hours
+    end = events + 4 * math.sqrt(events) + 8
+    return _mean_where(lambda mean: _at_most(events, mean) <= error, float(events), end) / hours
 
 
 def _at_most(events: int, mean: float) -> float:
