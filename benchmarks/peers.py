@@ -1,6 +1,5 @@
-"""CPU time and memory of tinyhark, all words of its model, beside other spotters with one word, on the same sound.
+"""CPU time and memory of tinyhark, all words of its model, beside other spotters (peer_spotters.py), on the same sound.
 
-    pip install pymicro-wakeword==2.5.0 pyopen-wakeword==1.1.0
     python benchmarks/peers.py [--repeats N] [--seconds S] [--chunk-ms MS] [--model NAME] [--json] [SOUND]
 
 SOUND: any sound file; without it, the recording of `hark demo`. It is decoded once, and each spotter gets the same
@@ -12,19 +11,28 @@ a pass, memory is what it holds resident after the last. Loading is not counted,
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peer_spotters import PEERS, Peer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RATE_HZ = 16_000
-RATIO_TO = "pymicro-wakeword"
-Feed = Callable[[bytes], int]  # the next int16 of a stream -> events in it
+OURS, RATIO_TO = "tinyhark", "pymicro-wakeword"
+SPOTTERS = (OURS, *(peer.name for peer in PEERS))
+Count = Callable[[bytes], int]  # the next int16 of a stream -> events in it
 
 
-def tinyhark(model: str) -> tuple[str, Feed]:
+def tinyhark(model: str) -> tuple[list[str], Count]:
     import numpy as np
 
     from tinyhark.app.errors import HarkError
@@ -34,34 +42,30 @@ def tinyhark(model: str) -> tuple[str, Feed]:
         spotter = Spotter(model)
     except HarkError as error:
         raise SystemExit(f"tinyhark: {error}") from error
-    return f"{len(spotter.keywords)} words", lambda chunk: len(spotter.feed(np.frombuffer(chunk, np.int16)))
+    return spotter.keywords, lambda chunk: len(spotter.feed(np.frombuffer(chunk, np.int16)))
 
 
-def pymicro_wakeword(_: str) -> tuple[str, Feed]:
-    from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
+def other(peer: Peer) -> tuple[list[str], Count]:
+    feed = peer.feed()
+    was_above = False
 
-    features, spotter = MicroWakeWordFeatures(), MicroWakeWord.from_builtin(Model.OKAY_NABU)
-    return "1 word", lambda chunk: sum(bool(spotter.process_streaming(f)) for f in features.process_streaming(chunk))
+    def count(chunk: bytes) -> int:
+        nonlocal was_above
+        events = 0
+        for scores in feed(chunk):
+            is_above = max(scores) > peer.default
+            events += is_above and not was_above
+            was_above = is_above
+        return events
 
-
-def pyopen_wakeword(_: str) -> tuple[str, Feed]:
-    from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
-
-    features, spotter = OpenWakeWordFeatures.from_builtin(), OpenWakeWord.from_builtin(Model.OKAY_NABU)
-
-    def feed(chunk: bytes) -> int:
-        return sum(p > 0.5 for f in features.process_streaming(chunk) for p in spotter.process_streaming(f))
-
-    return "1 word", feed
-
-
-SPOTTERS = {"tinyhark": tinyhark, RATIO_TO: pymicro_wakeword, "pyopen-wakeword": pyopen_wakeword}
+    return list(peer.words), count
 
 
 def work(name: str, model: str, sound: Path, chunk_samples: int) -> None:
     """In a process of its own: for each line on stdin one pass over the sound, its figures as JSON on stdout."""
+    by_name = {peer.name: peer for peer in PEERS}
     try:
-        words, feed = SPOTTERS[name](model)
+        words, count = tinyhark(model) if name == OURS else other(by_name[name])
     except ImportError as error:
         raise SystemExit(f"{name}: not importable here ({error})") from error
     from tinyhark.app.usage import resident_mb
@@ -69,9 +73,9 @@ def work(name: str, model: str, sound: Path, chunk_samples: int) -> None:
     data, size = sound.read_bytes(), 2 * chunk_samples
     for _ in sys.stdin:
         start = time.process_time()
-        events = sum(feed(data[first : first + size]) for first in range(0, len(data), size))
+        events = sum(count(data[first : first + size]) for first in range(0, len(data), size))
         cpu_ms = 1000 * (time.process_time() - start) / (len(data) / 2 / RATE_HZ)
-        print(json.dumps({"words": words, "cpu_ms_per_s": cpu_ms, "resident_mb": resident_mb(), "events": events}))
+        print(json.dumps({"words": len(words), "cpu_ms_per_s": cpu_ms, "resident_mb": resident_mb(), "events": events}))
         sys.stdout.flush()
 
 
@@ -115,20 +119,24 @@ class Process:
         self._child.communicate()
 
 
-def compare(sound: Path, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def compare(audio: "NDArray[np.int16]", model: str, chunk_ms: int, repeats: int) -> dict[str, dict[str, float]]:
     """Spotter -> its figures, without the spotters that cannot run here."""
-    import numpy as np
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "sound.raw"
+        audio.tofile(raw)
+        return take_turns(raw, model, chunk_ms * RATE_HZ // 1000, repeats)
 
-    chunk_samples = options.chunk_ms * RATE_HZ // 1000
-    running = [Process(name, options.model, sound, chunk_samples) for name in SPOTTERS]
-    every = list(running)
-    for _ in range(options.repeats + 1):
+
+def take_turns(raw: Path, model: str, chunk_samples: int, repeats: int) -> dict[str, dict[str, float]]:
+    every = [Process(name, model, raw, chunk_samples) for name in SPOTTERS]
+    running = every
+    for _ in range(repeats + 1):
         running = [process for process in running if process.run()]
     for process in every:
         process.close()
     return {
         process.name: process.passes[-1]
-        | {"cpu_ms_per_s": float(np.median([one["cpu_ms_per_s"] for one in process.passes[1:]]))}
+        | {"cpu_ms_per_s": statistics.median(one["cpu_ms_per_s"] for one in process.passes[1:])}
         for process in running
     }
 
@@ -139,7 +147,7 @@ def show(figures: dict[str, dict[str, float]], sound_s: float, options: argparse
     base = figures.get(RATIO_TO, {}).get("cpu_ms_per_s")
     rows = [
         [
-            f"{name}, {one['words']}",
+            f"{name}, {one['words']} word{'s' * (one['words'] > 1)}",
             f"{one['cpu_ms_per_s']:.2f}",
             f"{one['cpu_ms_per_s'] / base:.2f}" if base else "-",
             f"{one['resident_mb']:.1f}",
@@ -174,10 +182,7 @@ def main() -> None:
         audio = read_sound(file, round(options.seconds * RATE_HZ))
     except HarkError as error:
         raise SystemExit(f"peers.py: {error}") from error
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "sound.raw"
-        audio.tofile(raw)
-        figures = compare(raw, options)
+    figures = compare(audio, options.model, options.chunk_ms, options.repeats)
     if options.json:
         print(json.dumps(figures, indent=2))
     else:

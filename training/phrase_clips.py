@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .synthesis import HELD_OUT_VOICES
+from .synthesis.engines import is_held_out
 from .synthesis.everyday import WORDS, strings
 from .synthesis.near_misses import near_misses
 from .synthesis.rendering import Job, jobs_of, render
@@ -12,7 +12,6 @@ from .synthesis.takes import Engine
 
 NEAR_MISSES = 48
 SPEED, PITCH_SEMITONES = (0.75, 1.35), (-2.0, 2.0)
-_HELD_OUT_VARIANTS = ("_f3", "_m3")  # of espeak-ng's voices
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def speak(phrase: str, engines: Sequence[Engine], out: Path, report: Callable[[i
     work: list[tuple[Engine, Path, list[Job]]] = []
     for engine in engines:
         for share in shares(phrase, engine.name, alone=len(engines) == 1):
-            voices = [voice for voice in engine.voices if _is_held_out(voice) == share.held_out]
+            voices = [voice for voice in engine.voices if is_held_out(voice) == share.held_out]
             jobs = jobs_of(share.phrases, engine, voices, share.count, SPEED, PITCH_SEMITONES, 0, "flac")
             work.append((engine, out / share.name, jobs))
     done, total = 0, sum(len(jobs) for _, _, jobs in work)
@@ -67,7 +66,3 @@ def speak(phrase: str, engines: Sequence[Engine], out: Path, report: Callable[[i
 
     for engine, folder, jobs in work:
         render(jobs, engine, folder, advance)
-
-
-def _is_held_out(voice: str) -> bool:
-    return voice in HELD_OUT_VOICES or voice.endswith(_HELD_OUT_VARIANTS)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from ..phrase_measure import Learned
     from ..recipe import Recipe
-    from ..synthesis.takes import Engine
 
 
 def learn_phrase(
@@ -27,11 +26,12 @@ def learn_phrase(
     import torch
 
     from ..phrase import Wish, train_phrase
+    from ..synthesis.engines import available
     from .progress import TrainingProgress
     from .train import prepare
 
     threads = torch.get_num_threads()
-    engines = _engines(kokoro, threads)
+    engines = available(kokoro, threads)
     wish = Wish(phrase, engines, recordings, stores, recipe)
     run = run or Path("runs") / wish.keyword
     path = out or run / f"{wish.keyword}.onnx"
@@ -39,17 +39,6 @@ def learn_phrase(
     with TrainingProgress() as progress:
         learned = train_phrase(wish, run, path, min(threads, os.cpu_count() or 1), progress.report)
     _show(learned, [engine.name for engine in engines])
-
-
-def _engines(kokoro: Path | None, threads: int) -> "list[Engine]":
-    """espeak-ng, and Kokoro where its files are."""
-    from ..synthesis.espeak import Espeak
-    from ..synthesis.kokoro import Kokoro, default_folder
-
-    engines: list[Engine] = [Espeak()]
-    if kokoro is not None or (default_folder() / "model.onnx").is_file():
-        engines.append(Kokoro.load(kokoro, threads))
-    return engines
 
 
 def _show(learned: "Learned", engines: list[str]) -> None:
