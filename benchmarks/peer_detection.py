@@ -186,7 +186,7 @@ def draw_spotter(axis: "Axes", name: str, colour: str, m: Measurement, phrase: s
         missed = 100 * counts.misses / max(1, counts.words)
         label = name if condition == CLEAN else None
         axis.plot(false[:-1], missed[:-1], style, color=colour, label=label)
-        axis.plot(false[-1], missed[-1], "o", color=colour)
+        axis.plot(false[-1], missed[-1], "o", color=colour, clip_on=False)
 
 
 def main() -> None:
