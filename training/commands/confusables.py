@@ -31,7 +31,7 @@ def confusables(
     """Say what sounds like the keywords of MODEL, an installed one or a file, and count what fires, by phrase.
 
     Parts, repetitions, other orders, rhymes and known look-alikes of each keyword are spoken by espeak-ng, and by
-    Kokoro where its files are, in voices that training leaves out. docs/confusables.md explains the figures.
+    Kokoro where its files are, in voices that training from text leaves out. docs/confusables.md explains the figures.
     """
     import msgspec
 
