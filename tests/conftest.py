@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ OFFSET = np.zeros(N_MFCC, np.int64)
 MULTIPLIER = np.array([128] + [256] * (N_MFCC - 1))
 GAIN, WORD_BIAS = 12.0, 6.0  # logits: a word beats silence when its tone fills a quarter of the window
 SCALE = 0.125  # logit units a code
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A job in the background ignores Ctrl-C, and so would all that the tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
