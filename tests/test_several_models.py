@@ -213,7 +213,7 @@ def test_the_live_view_shows_the_words_of_all(tones: Model, pitch: Model, sound:
         if detection:
             state.event(detection)
     console = Console(file=io.StringIO(), width=80, height=24, record=True)
-    console.print(LiveView(state, spotter.name, "test"))
+    console.print(LiveView(state, spotter.name, lambda: "test"))
     shown = console.export_text()
     assert "tones + pitch" in shown
     assert [line.split()[0] for line in shown.splitlines()[3:7]] == ["low", "high", "low", "bright"]
