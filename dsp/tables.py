@@ -61,6 +61,12 @@ def mel_weights() -> Table:
     return to_fixed(np.clip(triangles, 0, None), MEL_BITS)
 
 
+def band_centres_hz() -> NDArray[np.float64]:
+    """[40] where the triangles of `mel_weights` have their peaks."""
+    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (LOW_HZ, HIGH_HZ))
+    return np.asarray(700.0 * (10 ** (np.linspace(low, high, BANDS + 2)[1:-1] / 2595.0) - 1))
+
+
 @cache
 def log2_table() -> Table:
     """[257] log2(1 + i / 256), Q16."""

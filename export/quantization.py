@@ -114,7 +114,7 @@ class QuantizedNetwork(nn.Module):
             return weight, bias
         scale = self.weight_scale(operator.name)
         zeros = torch.zeros(len(scale), dtype=torch.int32, device=scale.device)
-        weight = torch.fake_quantize_per_channel_affine(weight, scale, zeros, 0, -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        weight = torch.fake_quantize_per_channel_affine(weight, scale.float(), zeros, 0, -WEIGHT_LIMIT, WEIGHT_LIMIT)
         step = scale * self.scale_of(operator.inputs[0])[0]
         return weight, bias + ((bias / step).round() * step - bias).detach()  # int32 at the scale of the products
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tinyhark.dsp.tables import band_centres_hz
 from tinyhark.training.draw import (
     DB_PER_LOG2,
     FULL_SCALE_LEVEL,
@@ -231,6 +232,16 @@ def test_reversed_words_run_from_their_end(drawn: Callable[..., Draw], pool: Poo
     np.testing.assert_array_equal(draw.word.anchor, pool.word_last[draw.word.ids])
     names = np.array([clip.label for clip in pool.clips])[draw.word.ids]
     assert not np.isin(names, ["low", "high"]).any()
+
+
+def test_a_telephone_takes_both_ends_of_the_spectrum(drawn: Callable[..., Draw]) -> None:
+    assert not drawn(augmentation={"telephone_share": 0.0}).line.any()
+    line = drawn(augmentation={"telephone_share": 0.5}).line
+    narrow = line.any(axis=1)
+    assert 0.3 < narrow.mean() < 0.7
+    assert (line[narrow][:, band_centres_hz() > 4_000] < -10).all()
+    inside = (band_centres_hz() > 350) & (band_centres_hz() < 3_000)
+    assert not line[:, inside].any()
 
 
 def test_colour_is_smooth_and_bounded(drawn: Callable[..., Draw]) -> None:

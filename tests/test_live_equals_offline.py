@@ -1,4 +1,4 @@
-"""The same sound gives the same detections live, as `hark demo` and `hark listen` take it, and from a file."""
+"""The same sound gives the same detections live, as `hark demo` and `hark listen` take it, from a file, and measured."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from tinyhark.app.audio.files import read_sound
 from tinyhark.app.cli import hark
 from tinyhark.app.detection import Detection
+from tinyhark.app.evaluation import farm
+from tinyhark.app.evaluation.cache import Cache
+from tinyhark.app.evaluation.scores import hear
+from tinyhark.app.evaluation.streams import Clip, Stream
 from tinyhark.app.live import Block, Playback, Watcher, run
 from tinyhark.app.model import Model
 from tinyhark.app.spotter import Spotter
@@ -51,19 +55,32 @@ def live(*arguments: object) -> list[list[Any]]:
     return [[event[field] for field in FIELDS] for event in result["detections"]]
 
 
+def evaluated(file: Path, model: Model, cache: Path) -> list[list[Any]]:
+    """What `hark eval stream` counts of a recording at the model's own parameters."""
+    [heard], problems = hear(model, [Stream.recording(Clip(file), "", "")], Cache(cache), farm.here, lambda _: None)
+    assert not problems
+    parameters = [model.metadata.keywords[keyword].parameters() for keyword in model.keywords]
+    replay = heard.replay(parameters, model.metadata.exclusion_ms)
+    firings = replay.firings([one.threshold for one in parameters])
+    return [[model.keywords[firing.keyword], heard.timing.end_sample(firing.step)] for firing in firings]
+
+
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100])
 def test_in_real_time(tiny_model: Path, tmp_path: Path, sound: Sound, rate_hz: int) -> None:
     file = tmp_path / "said.wav"
     soundfile.write(file, soxr.resample(sound, 16_000, rate_hz), rate_hz)
     expected = offline(file, "--model", tiny_model)
     assert [event[0] for event in expected] == ["low", "high"]
-    assert live(file, "--model", tiny_model) == expected
+    heard = live(file, "--model", tiny_model)
+    assert heard == expected
+    assert evaluated(file, Model.load(tiny_model), tmp_path) == [[event[0], event[3]] for event in heard]
 
 
-def test_the_shipped_model_on_the_recording_that_comes_along() -> None:
+def test_the_shipped_model_on_the_recording_that_comes_along(tmp_path: Path) -> None:
     expected = offline(SHIPPED)
     assert len(expected) > 20
     assert live(SHIPPED, "--fast") == expected
+    assert evaluated(SHIPPED, Model.load("commands"), tmp_path) == [[event[0], event[3]] for event in expected]
 
 
 class Stalling:
@@ -126,3 +143,5 @@ def test_real_recordings_live_and_from_the_file(data_dir: Path, tmp_path: Path, 
     expected = offline(tmp_path / "said.flac")
     assert expected
     assert live(tmp_path / "said.flac") == expected
+    shipped = evaluated(tmp_path / "said.flac", Model.load("commands"), tmp_path)
+    assert shipped == [[event[0], event[3]] for event in expected]

@@ -60,6 +60,7 @@ def window(word: Placed, **changes: Any) -> Draw:
         np.zeros(count, bool),
         np.zeros(count),
         np.zeros((count, 40)),
+        np.zeros((count, 40)),
         np.zeros((count, 4), np.int64),
     )
     return replace(quiet, **changes)

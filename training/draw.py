@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tinyhark.dsp.tables import BANDS
+from tinyhark.dsp.tables import BANDS, band_centres_hz
 
 from .pool import Group, Index, Pool
 from .recipe import AugmentationSpec, Range, Recipe
@@ -51,6 +51,7 @@ class Draw:
     fill: NDArray[np.bool_]
     gain: Floats
     colour: Floats  # [batch, 40] log2 of power
+    line: Floats  # the same, of all that is heard, noise too
     masks: Index  # [batch, 4]: first frame, frames, first band, bands
 
 
@@ -106,7 +107,8 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     other = (label == UNKNOWN) & ~speech & ~piece
     word, after = _joined(rng, pool, word, after, other & (rng.random(count) < recipe.classes.unknown_joint))
     word = _reversed(pool, word, other & (rng.random(count) < recipe.classes.unknown_reversed))
-    return Draw(label, word, before, after, noise, pitch, fill, gain, colour, masks)
+    line = _line(rng, augment, count)
+    return Draw(label, word, before, after, noise, pitch, fill, gain, colour, line, masks)
 
 
 def _joined(
@@ -159,6 +161,15 @@ def _colour(rng: np.random.Generator, augment: AugmentationSpec, count: int) -> 
     tilt, wave, phase = rng.uniform(-1, 1, (count, 1)), rng.uniform(0, 0.5, (count, 1)), rng.random((count, 1))
     curve = tilt * x + wave * np.sin(2 * np.pi * (x + phase))
     return np.asarray(curve * augment.colour_db / DB_PER_LOG2)
+
+
+def _line(rng: np.random.Generator, augment: AugmentationSpec, count: int) -> Floats:
+    """[count, 40] what a telephone leaves of each band, log2 of power: 40 dB less outside its range."""
+    low, high = rng.uniform(100, 350, (count, 1)), rng.uniform(3_000, 4_000, (count, 1))
+    centres = band_centres_hz()
+    outside = (centres < low) | (centres > high)
+    over_it = rng.random((count, 1)) < augment.telephone_share
+    return np.where(outside & over_it, -40 / DB_PER_LOG2, 0.0)
 
 
 def _positions(

@@ -78,7 +78,7 @@ class Mixer:
             some = np.flatnonzero(other.heard)
             if len(some):
                 power[torch.from_numpy(some)] += self._power(_take(other, some), None, None)
-        power *= torch.exp2(_tensor(drawn.gain))[:, None, None]
+        power *= torch.exp2(_tensor(drawn.gain[:, None] + drawn.line))[:, None]
         return (torch.log2(1 + power) @ self._dct).transpose(1, 2).contiguous()
 
     def _power(self, placed: Placed, warp: tuple[Tensor, Tensor] | None, fill: Tensor | None) -> Tensor:
@@ -157,8 +157,7 @@ def _warp(pitch: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
 
     low, high = mel(np.array(LOW_HZ)), mel(np.array(HIGH_HZ))
     step = (high - low) / (BANDS + 1)
-    centres_hz = 700.0 * (10 ** ((low + step * np.arange(1, BANDS + 1)) / 2595.0) - 1)
-    position = np.clip((mel(centres_hz / pitch[:, None]) - low) / step - 1, 0, BANDS - 1)
+    position = np.clip((mel(tables.band_centres_hz() / pitch[:, None]) - low) / step - 1, 0, BANDS - 1)
     index = np.minimum(np.floor(position), BANDS - 2).astype(np.int64)
     return torch.from_numpy(index), torch.from_numpy((position - index).astype(np.float32))
 
