@@ -1,4 +1,4 @@
-"""The same sound gives the same detections live, as `hark demo` and `hark listen` take it, from a file, and measured."""
+"""The same sound gives the same detections live (`hark demo`, `hark listen`), from a file, and where it is measured."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -144,3 +144,29 @@ def test_the_digest_is_of_the_content(read: Callable[..., Recipe], recipe: Recip
 def test_a_recipe_is_checked_however_it_is_made(recipe: Recipe) -> None:
     with pytest.raises((ValueError, msgspec.ValidationError)):
         replace(recipe.augmentation, rate=(2.0, 1.0))
+
+
+def test_a_recipe_extends_another(tmp_path: Path, recipe_text: Callable[..., str]) -> None:
+    (tmp_path / "base.toml").write_text(recipe_text())
+    (tmp_path / "more.toml").write_text('extends = "base.toml"\nname = "more"\n[network]\npadded = false\nkernel = 3\n')
+    base, more = load_recipe(tmp_path / "base.toml"), load_recipe(tmp_path / "more.toml")
+    assert (more.name, more.network.padded, more.network.kernel) == ("more", False, 3)
+    assert (more.network.channels, more.store, more.training) == (base.network.channels, base.store, base.training)
+    assert more.digest != base.digest
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ('"nothing.toml"', "nothing.toml: cannot be read"),
+        ('"../base.toml"', "beside this one"),
+        ("3", "beside this one"),
+        ('"more.toml"', "beside this one"),
+        ('"loop.toml"', "one step"),
+    ],
+)
+def test_what_cannot_be_extended(tmp_path: Path, extends: str, message: str) -> None:
+    (tmp_path / "loop.toml").write_text('extends = "more.toml"\n')
+    (tmp_path / "more.toml").write_text(f"extends = {extends}\n")
+    with pytest.raises(HarkError, match=message):
+        load_recipe(tmp_path / "more.toml")

@@ -1,8 +1,9 @@
 """A recipe: one TOML file that says everything about a training run; unknown keys are refused."""
 
 import hashlib
+import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -212,12 +213,36 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; raises HarkError with the key that is wrong."""
+    """Read a recipe; raises HarkError with the key that is wrong.
+
+    `extends` names another recipe in the same folder: what this one does not say is as it is there, section by section.
+    """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+        return msgspec.convert(_read(path), Recipe)
+    except msgspec.ValidationError as error:
+        raise HarkError(f"{path}: {error}") from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HarkError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HarkError(f"{path}: no TOML ({error})") from error
-    except msgspec.DecodeError as error:
-        raise HarkError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    data = _toml(path)
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str) or Path(base).name != base or base == path.name:
+        raise HarkError(f"{path}: extends is {base!r}; it must be the name of another recipe file beside this one")
+    whole = _toml(path.parent / base)
+    if "extends" in whole:
+        raise HarkError(f"{path}: extends {base}, which extends another one; one step is all there is")
+    for key, value in data.items():
+        both = isinstance(value, dict) and isinstance(whole.get(key), dict)
+        whole[key] = whole[key] | value if both else value
+    return whole
