@@ -244,6 +244,15 @@ def test_a_telephone_takes_both_ends_of_the_spectrum(drawn: Callable[..., Draw])
     assert not line[:, inside].any()
 
 
+def test_only_unknown_sounds_like_no_speaker(drawn: Callable[..., Draw]) -> None:
+    usual = drawn(classes={"unknown_strange": 0.0})
+    assert usual.pitch.max() < 1.2
+    strange = drawn(classes={"unknown_strange": 0.5})
+    far = (strange.pitch > 1.2) | (strange.pitch < 0.8)
+    assert 0.3 < far[strange.label == UNKNOWN].mean() < 0.5
+    assert not far[strange.label != UNKNOWN].any()
+
+
 def test_colour_is_smooth_and_bounded(drawn: Callable[..., Draw]) -> None:
     assert not drawn(augmentation={"colour_db": 0.0}).colour.any()
     colour_db = drawn(augmentation={"colour_db": 6.0}).colour * DB_PER_LOG2

@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 SILENCE, UNKNOWN = 0, 1  # labels; the keywords follow
 MOST_OF_A_PIECE = 0.45  # so little of a keyword is none
+STRANGE_LOG2 = (-0.8, 0.8)  # of pitch and rate, where they are those of no speaker
 DB_PER_LOG2 = 10 * np.log10(2)
 # Level (log2 of the band sum over the floor of 2**8) of a sound whose RMS is full scale, 2**15: by Parseval the 257
 # bins of 512 points hold 256 * 512 times its power, of which the window leaves 3/8.
@@ -84,6 +85,8 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     ids[speech] = _choose(rng, pool.speech, int(speech.sum()))
     ids[piece] = _choose(rng, pool.any_keyword, int(piece.sum()))
     rate = _between(rng, augment.rate, count)
+    strange = _strange(rng, recipe, label)
+    rate[strange] = np.exp2(rng.uniform(*STRANGE_LOG2, int(strange.sum())))
     first, last = pool.word_first[ids].astype(np.float64), pool.word_last[ids].astype(np.float64)
     length = (last - first + 1) / rate
     at = _positions(rng, augment, first, length, frames)
@@ -104,11 +107,18 @@ def draw_batch(pool: Pool, recipe: Recipe, count: int, rng: np.random.Generator)
     masks = _masks(rng, augment, frames, count)
     fill = rng.random(count) < 0.7
     pitch, colour = _between(rng, augment.pitch, count), _colour(rng, augment, count)
+    pitch[strange] = np.exp2(rng.uniform(*STRANGE_LOG2, int(strange.sum())))
     other = (label == UNKNOWN) & ~speech & ~piece
     word, after = _joined(rng, pool, word, after, other & (rng.random(count) < recipe.classes.unknown_joint))
     word = _reversed(pool, word, other & (rng.random(count) < recipe.classes.unknown_reversed))
     line = _line(rng, augment, count)
     return Draw(label, word, before, after, noise, pitch, fill, gain, colour, line, masks)
+
+
+def _strange(rng: np.random.Generator, recipe: Recipe, label: Index) -> NDArray[np.bool_]:
+    """Which windows of unknown sound as no one speaks: what cries or sings is no keyword either."""
+    share = recipe.classes.unknown_strange
+    return (label == UNKNOWN) & (rng.random(len(label)) < share) if share else np.zeros(len(label), bool)
 
 
 def _joined(

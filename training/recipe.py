@@ -70,10 +70,11 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     unknown_speech, unknown_pieces: the shares of unknown that are connected speech and pieces of keywords. Of its other
     words, unknown_cut: the share that the window's edge may cut; unknown_joint: that are the first part of one word and
-    the last of another; unknown_reversed: that run backwards. synthetic: the share of synthetic speech in each keyword
-    that has both kinds. label_power: a word that is no keyword and has n clips is drawn in proportion to
-    n ** label_power. unknown_bias: added to the logit of unknown when training ends, which drew it more often than its
-    part of what a user says (Menon 2021); log(share of a keyword / share of unknown) would make them even.
+    the last of another; unknown_reversed: that run backwards; unknown_strange, of all of it: at a pitch and rate of no
+    speaker. synthetic: the share of synthetic speech in each keyword that has both kinds. label_power: a word that is
+    no keyword and has n clips is drawn in proportion to n ** label_power. unknown_bias: added to the logit of unknown
+    when training ends, which drew it more often than its part of what a user says (Menon 2021); log(share of a keyword
+    / share of unknown) would make them even.
     """
 
     unknown: Share = 0.25
@@ -83,6 +84,7 @@ class ClassesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unknown_cut: Share = 0.4
     unknown_joint: Share = 0.0
     unknown_reversed: Share = 0.0
+    unknown_strange: Share = 0.0
     synthetic: Share = 0.25
     label_power: Annotated[float, Meta(ge=0, le=1)] = 0.5
     unknown_bias: float = 0.0
