@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from .graph import Operator, Pair
-from .quantization import WEIGHT_LIMIT, QuantizedNetwork
+from .quantization import QuantizedNetwork
 
 OFFSET = 128  # uint8 code = int8 code + OFFSET
 OPSET = 13
@@ -63,15 +63,13 @@ class _Writer:
     def parameters(self, operator: Operator) -> list[str]:
         network, name = self.network, operator.name
         scale = network.weight_scale(name).cpu().numpy()
-        weight = network.weights[name].detach().cpu().numpy()
-        shape = (-1, *[1] * (weight.ndim - 1))
-        codes = np.clip(np.rint(weight / scale.reshape(shape)), -WEIGHT_LIMIT, WEIGHT_LIMIT)
+        codes = network.weight_codes(name).cpu().numpy()
         if operator.kind == "linear":
             codes = codes.reshape(*codes.shape, *[1] * len(self.axes((1, 1))))
         elif self.flat:
             codes = codes[:, :, 0]
         step = (scale * np.float32(network.scale_of(operator.inputs[0])[0])).astype(np.float32)
-        bias = np.rint(network.biases[name].detach().cpu().numpy() / step)
+        bias = network.bias_codes(name, operator.inputs[0]).cpu().numpy()
         zeros = self.constant(np.full(len(scale), OFFSET), np.uint8)
         weights = [self.constant(codes + OFFSET, np.uint8), self.constant(scale, np.float32), zeros]
         biases = [self.constant(bias, np.int32), self.constant(step, np.float32)]

@@ -3,6 +3,7 @@
 It is both the simulation that the exported file must agree with and the network that fine-tuning trains.
 """
 
+import copy
 from collections.abc import Iterable
 
 import torch
@@ -49,6 +50,33 @@ class QuantizedNetwork(nn.Module):
         """[out] float32 steps of the weights of `name`."""
         weight: Tensor = self.weights[name].detach()
         return weight.abs().flatten(1).amax(1).clamp(min=1e-8) / WEIGHT_LIMIT
+
+    def weight_codes(self, name: str) -> Tensor:
+        """Weights of `name` in steps of their scale: whole numbers, -127..127, as they stand in the file."""
+        weight: Tensor = self.weights[name].detach()
+        scale = self.weight_scale(name).reshape(-1, *[1] * (weight.ndim - 1))
+        return (weight / scale).round().clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+
+    def bias_codes(self, name: str, of_input: str) -> Tensor:
+        """Biases of `name`, which takes the output of `of_input`, in steps of its products: whole numbers."""
+        step = self.weight_scale(name) * self.scale_of(of_input)[0]
+        return (self.biases[name].detach() / step).round()
+
+    @torch.no_grad()
+    def exact(self) -> "QuantizedNetwork":
+        """A copy that computes in float64 with the numbers of the file: the integer arithmetic as it is meant.
+
+        In float32 the errors of torch's sums flip a rounding here and there, and what follows makes more of it.
+        """
+        copied = copy.deepcopy(self).double()
+        for operator in self.operators:
+            if operator.weight is None:
+                continue
+            name, (of_input,) = operator.name, operator.inputs
+            codes, scale = self.weight_codes(name).double(), self.weight_scale(name).double()
+            copied.weights[name].copy_(codes * scale.reshape(-1, *[1] * (codes.ndim - 1)))
+            copied.biases[name].copy_(self.bias_codes(name, of_input).double() * scale * self.scale_of(of_input)[0])
+        return copied
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:
