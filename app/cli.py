@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": ("tinyhark.app.commands.demo:demo", "Hear the keywords in a recording that comes along, live."),
     "listen": ("tinyhark.app.commands.listen:listen", "Hear the keywords in the microphone's sound, live."),
     "daemon": ("tinyhark.app.commands.daemon:daemon", "Hear the keywords for good, and tell other programs."),
+    "wyoming": ("tinyhark.app.commands.wyoming:wyoming", "Hear the keywords for programs that speak Wyoming."),
     "service": ("tinyhark.app.commands.service:service", "Let the system run the daemon: install, uninstall, status."),
     "devices": ("tinyhark.app.commands.devices:devices", "List the microphones."),
     "detect": ("tinyhark.app.commands.detect:detect", "Find the keywords in sound files."),
@@ -194,5 +195,12 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.pass_context
 def hark(ctx: click.Context) -> None:
     """An always-on keyword spotter: sound in, keyword events out, on this device and nowhere else."""
+    if os.environ.get("TINYHARK_FRONT_END"):
+        from tinyhark.dsp.front_end import implementation
+
+        try:
+            implementation()
+        except ValueError as error:
+            raise HarkError(str(error)) from error
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -11,6 +11,7 @@ from tinyhark.dsp.front_end import FrontEnd, Samples
 
 from . import catalog, model_file
 from .errors import ModelError
+from .loaded_code import drop_loaded_code
 from .model_file import Metadata, Window
 from .text import printable
 
@@ -49,7 +50,7 @@ class Model:
             data = path.read_bytes()
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-        from .session import drop_loaded_code, open_session  # onnxruntime loads here, after what can fail without it
+        from .session import open_session  # onnxruntime loads here, after what can fail without it
 
         try:
             session = open_session(data)

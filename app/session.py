@@ -1,6 +1,5 @@
 """The one place where a network is opened: the same options for spotter, export, parity checks and self-test."""
 
-import ctypes
 from pathlib import Path
 
 import onnxruntime
@@ -8,7 +7,6 @@ import onnxruntime
 from .errors import ModelError
 
 _FATAL_ONLY = 4  # what cannot be loaded is said once, by the error
-_MADV_DONTNEED = 4  # Linux, madvise(2)
 
 
 def open_session(source: bytes | str | Path) -> onnxruntime.InferenceSession:
@@ -31,23 +29,6 @@ def open_session(source: bytes | str | Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class
         raise ModelError(f"cannot be loaded as an ONNX network: {first_line(error)}") from error
-
-
-def drop_loaded_code() -> None:
-    """Unmap the pages of onnxruntime's code, on Linux; call it when a session is open and will stay.
-
-    Some 10 MB of what loading ran never run again, but would stay resident until the system is short of memory. What
-    does run is mapped again from the page cache, once. Code is read-only, so nothing is lost.
-    """
-    try:
-        maps = Path("/proc/self/maps").read_text().splitlines()
-        code = [line.split()[0] for line in maps if " r-xp " in line and "onnxruntime_pybind11_state" in line]
-        madvise = ctypes.CDLL(None).madvise
-    except (OSError, AttributeError, TypeError):  # another system
-        return
-    for span in code:
-        first, end = (int(address, 16) for address in span.split("-"))
-        madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), _MADV_DONTNEED)
 
 
 def first_line(error: Exception) -> str:

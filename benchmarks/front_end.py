@@ -23,6 +23,7 @@ import numpy as np
 from table import print_table
 
 from tinyhark.dsp import BANDS, FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ, FrontEnd, reference
+from tinyhark.dsp.front_end import IMPLEMENTATION
 
 PEER = "pymicro-features"
 clock = time.perf_counter if sys.platform == "win32" else time.thread_time
@@ -30,10 +31,15 @@ TAIL_SAMPLES = FRAME_SAMPLES - HOP_SAMPLES  # a stream keeps so many samples for
 Feed = Callable[[np.ndarray], object]  # the next [n * 160] int16 of a stream
 
 
-def tinyhark() -> Feed:
-    front_end = FrontEnd()
+def tinyhark(name: str) -> FrontEnd:
+    """The implementation "c" or "numpy"; raises ImportError where it was not built."""
+    os.environ[IMPLEMENTATION] = name
+    try:
+        front_end = FrontEnd()
+    except ValueError as error:
+        raise ImportError(str(error)) from error
     front_end.feed(np.zeros(TAIL_SAMPLES, np.int16))
-    return front_end.feed
+    return front_end
 
 
 class NumpyFloat32:
@@ -86,7 +92,8 @@ def pymicro_features() -> Feed:
 
 
 MAKERS: dict[str, Callable[[], Feed]] = {
-    "tinyhark": tinyhark,
+    "tinyhark, C": lambda: tinyhark("c").feed,
+    "tinyhark, numpy": lambda: tinyhark("numpy").feed,
     "numpy float32": lambda: NumpyFloat32().feed,
     "torchaudio": torchaudio_mfcc,
     PEER: pymicro_features,
@@ -119,11 +126,11 @@ def measure(feeds: dict[str, Feed], audio: np.ndarray, frames: int, rounds: int)
 
 
 def profile(audio: np.ndarray, frames: int, rounds: int) -> dict[str, float]:
-    """Median microseconds a frame of each step inside tinyhark's front end; looks behind its public names."""
-    front_end = FrontEnd()
+    """Median microseconds a frame of each step inside the front end in numpy; looks behind its public names."""
+    front_end = tinyhark("numpy")
     chunk = audio[: FRAME_SAMPLES + (frames - 1) * HOP_SAMPLES]
     log_mel = front_end.log_mel(chunk)
-    block = front_end._blocks[frames]
+    block = front_end._numpy._blocks[frames]
     lengths = block._bit_lengths(chunk)
     block._window(chunk, lengths)
     steps: dict[str, Callable[[], object]] = {
@@ -164,7 +171,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=2000, help="calls of one frame; longer ones get fewer, at least 40"
     )
-    parser.add_argument("--profile", action="store_true", help="also where tinyhark's time goes, in calls of 8 and 64")
+    parser.add_argument("--profile", action="store_true", help="also where numpy's time goes, in calls of 8 and 64")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     audio = sound(options.sound)
@@ -182,7 +189,7 @@ def main() -> None:
     print_table(header, rows)
     if steps:
         print_table(
-            ["tinyhark, step by step, in calls of", *map(str, steps)],
+            ["tinyhark, numpy, step by step, in calls of", *map(str, steps)],
             [[name, *(f"{steps[n][name]:.2f}" for n in steps)] for name in steps[8]],
         )
 

@@ -20,6 +20,7 @@ TEMPLATES = Path(__file__).with_name("c")
 COPIED = (
     "hark_frontend.c",
     "hark_frontend.h",
+    "hark_tables.h",
     "hark_model.c",
     "hark_model.h",
     "hark_spotter.c",
@@ -95,7 +96,6 @@ def _texts(model: Model, network: Network) -> Iterator[tuple[str, str]]:
     for name in COPIED:
         yield name, (TEMPLATES / name).read_text(encoding="utf-8")
     yield "hark_config.h", c_tables.configuration(metadata, network)
-    yield "hark_tables.h", c_tables.front_end_tables(metadata)
     yield "hark_weights.h", c_tables.layers(metadata, network)
     yield "hark_decision.h", c_tables.decision(metadata)
     yield "test/hark_expected.h", expectations(model)

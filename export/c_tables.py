@@ -49,7 +49,7 @@ def string(text: str) -> str:
 
 def header(guard: str, about: str, body: str) -> str:
     """A generated header file."""
-    return f"/* {about}. Written by `hark export c`. */\n#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
+    return f"/* {about}. Written by tinyhark. */\n#ifndef {guard}\n#define {guard}\n\n{body}\n#endif\n"
 
 
 def defines(values: dict[str, int]) -> str:
@@ -85,46 +85,61 @@ def configuration(metadata: Metadata, network: Network) -> str:
     return header("HARK_CONFIG_H", "The sizes of this model", defines(sizes))
 
 
-def front_end_tables(metadata: Metadata) -> str:
-    """hark_tables.h: what the front end multiplies with."""
-    n = metadata.front_end.n_mfcc
-    twiddle = np.stack(tables.twiddle(), axis=-1)[1:]
-    cosines = {f"COS_{i}": int(value) for i, value in enumerate(tables.dft(32, 2)[0][1]) if 1 <= i <= 7}
-    dct, half = tables.dct(n), tables.BANDS // 2
-    signs = (-1) ** np.arange(n)[:, None]
-    assert (dct[:, half:][:, ::-1] == signs * dct[:, :half]).all()
+def front_end_tables() -> str:
+    """export/c/hark_tables.h: what the front end multiplies with, the same for every model."""
+    cosines = {f"COS_{i}": int(value) << 7 for i, value in enumerate(tables.dft(32, 2)[0][1]) if 1 <= i <= 7}
+    peaks, falling = _triangles()
+    even, odd = _folded(tables.dct(tables.BANDS))
+    even, odd_2 = _folded(even)
+    even, odd_4 = _folded(even)
+    turns = [table[1:] << 8 for table in tables.twiddle()]
     body = [
-        "/* cos(2 pi i / 32), Q22 */\n" + defines(cosines),
+        "/* cos(2 pi i / 32), Q22, times 2^7 */\n" + defines(cosines),
         defines({"LOG_FLOOR": tables.LOG_FLOOR}),
-        "/* periodic Hann window, Q22; its second half mirrors this one */",
-        array("int32_t", "hark_window", tables.window()[:257]),
-        "/* cos and -sin of 2 pi k1 n2 / 512 for k1 = 1..8, Q22 */",
-        array("int32_t", "hark_twiddle", twiddle),
-        "/* a bin lies in the falling half of a triangle and in the rising half of the next one; Q12 */",
-        "typedef struct {\n    uint16_t falling;\n    uint16_t rising;\n    uint8_t band; /* + 1 */\n} hark_mel;\n",
-        "static const hark_mel hark_mels[257] = {\n" + wrapped(_mels()) + "};\n",
+        "/* periodic Hann window, Q22, times 2^8; its second half mirrors this one */",
+        array("int32_t", "hark_window", tables.window()[:257] << 8),
+        "/* cos and -sin of 2 pi k1 n2 / 512 for k1 = 1..8, Q22, times 2^8 */",
+        array("int32_t", "hark_cosines", turns[0]),
+        array("int32_t", "hark_sines", turns[1]),
+        "/* the first bin at or above the peak of each band, and the first one above the last band */",
+        array("uint8_t", "hark_peaks", peaks),
+        "/* weight of a bin in the band whose peak lies below it, Q12; in the next band it is 1 less this */",
+        array("uint16_t", "hark_falling", falling),
         "/* log2(1 + i / 256), Q16 */",
         array("int32_t", "hark_log2", tables.log2_table()),
-        "/* first half of each row of the DCT, Q22; the second half mirrors it */",
-        array("int32_t", "hark_dct", dct[:, :half]),
-        "/* int8 feature = (mfcc - offset) * multiplier >> 24 */",
-        array("int32_t", "hark_offset", metadata.offset),
-        array("int16_t", "hark_multiplier", metadata.multiplier),
+        "/* rows 1, 3, 5, ... of the DCT, Q22, times 2^10; the second half of a row is the first one, mirrored */",
+        array("int32_t", "hark_dct_odd", odd << 10),
+        "/* rows 2, 6, 10, ...; 4, 12, 20, ...; 0, 8, 16, ...: the first quarter and eighths */",
+        array("int32_t", "hark_dct_2", odd_2 << 10),
+        array("int32_t", "hark_dct_4", odd_4 << 10),
+        array("int32_t", "hark_dct_0", even << 10),
     ]
-    return header("HARK_TABLES_H", "Tables of the front end", "\n".join(body))
+    about = "Tables of the front end, from tinyhark's dsp/tables.py"
+    return header("HARK_TABLES_H", about, "\n".join(["#include <stdint.h>\n", *body]))
 
 
-def _mels() -> list[str]:
-    weights = tables.mel_weights()
-    out = []
-    for column in weights.T:
-        bands = np.flatnonzero(column)
-        assert len(bands) == 0 or bands[-1] - bands[0] == len(bands) - 1 <= 1
-        band = int(bands[0]) + 1 if len(bands) else 0
-        falling = int(column[bands[0]]) if len(bands) else 0
-        rising = int(column[bands[1]]) if len(bands) == 2 else 0
-        out.append(f"{{{falling}, {rising}, {band}}}")
-    return out
+def _folded(rows: tables.Table) -> tuple[tables.Table, tables.Table]:
+    """Even and odd rows of a DCT, the first half of each; raises ValueError unless the second one mirrors it."""
+    half = rows.shape[1] // 2
+    even, odd = rows[0::2], rows[1::2]
+    if (even[:, half:][:, ::-1] != even[:, :half]).any() or (odd[:, half:][:, ::-1] != -odd[:, :half]).any():
+        raise ValueError("the rows of the DCT are not symmetric")
+    return even[:, :half], odd[:, :half]
+
+
+def _triangles() -> tuple[tables.Table, tables.Table]:
+    """`hark_peaks` and `hark_falling`; raises ValueError unless they say all of `mel_weights`."""
+    weights, one = tables.mel_weights(), 1 << tables.MEL_BITS
+    bins = np.arange(int(np.flatnonzero(weights.any(axis=0))[-1]) + 1)
+    centres = tables.band_centres_hz() * tables.FRAME_SAMPLES / tables.SAMPLE_RATE_HZ
+    peaks = np.append(np.ceil(centres).astype(np.int64), len(bins))
+    band = np.searchsorted(peaks, bins, side="right")  # whose peak comes next
+    falling = np.where(band == 0, one - weights[0, bins], weights[band - 1, bins])
+    again = np.zeros((tables.BANDS + 2, weights.shape[1]), np.int64)
+    again[band, bins], again[band + 1, bins] = falling, one - falling
+    if (again[1:-1] != weights).any():
+        raise ValueError("a bin's two weights do not add up to 1")
+    return peaks, falling
 
 
 def layers(metadata: Metadata, network: Network) -> str:
@@ -133,6 +148,9 @@ def layers(metadata: Metadata, network: Network) -> str:
     silence = quantize(np.zeros_like(offset), offset, np.array(metadata.multiplier))
     mean = dict(zip(("MULTIPLIER", "SHIFT", "ZERO_IN", "ZERO_OUT"), network.pool, strict=True))
     body = [
+        "/* int8 feature = (mfcc - offset) * multiplier >> 24 */",
+        array("int32_t", "hark_offset", metadata.offset),
+        array("int16_t", "hark_multiplier", metadata.multiplier),
         "/* a frame of digital silence */",
         array("int8_t", "hark_silence", silence, "const"),
         defines({"INPUT_ZERO": network.stem.zero_in, **{f"POOL_{name}": value for name, value in mean.items()}}),

@@ -60,7 +60,8 @@ class QuantizedNetwork(nn.Module):
     def bias_codes(self, name: str, of_input: str) -> Tensor:
         """Biases of `name`, which takes the output of `of_input`, in steps of its products: whole numbers."""
         step = self.weight_scale(name) * self.scale_of(of_input)[0]
-        return (self.biases[name].detach() / step).round()
+        codes: Tensor = (self.biases[name].detach() / step).round()
+        return codes
 
     @torch.no_grad()
     def exact(self) -> "QuantizedNetwork":

@@ -1,14 +1,16 @@
 """Judge the five models of the recipe `wake`, each on the recordings of the fold that it was trained without.
 
-    python scripts/judge_wake_folds.py DATA_DIR RUNS_DIR WORK_DIR
+    python scripts/judge_wake_folds.py DATA_DIR RUNS_DIR WORK_DIR [--write MODEL]
 
 RUNS_DIR/fold-K/wake.onnx hears the wake phrases of fold K, clean and in noise, and the negatives of fold K: each
 recording once, by a model that never heard it. The thresholds, one a phrase for all folds, are those with the fewest
 misses in mean and at most so many false accepts in all. WORK_DIR keeps the recordings, sorted by fold, and the scores.
+--write puts the thresholds, and what they cost, into the model file that was trained on all folds.
 """
 
 import argparse
 import csv
+import io
 import itertools
 from pathlib import Path
 
@@ -16,22 +18,28 @@ import numpy as np
 import soundfile
 from msgspec.structs import replace
 
+from tinyhark.app.atomic import write_bytes
 from tinyhark.app.evaluation import farm
 from tinyhark.app.evaluation.cache import Cache
+from tinyhark.app.evaluation.figures import figures
 from tinyhark.app.evaluation.measurement import Measurement
 from tinyhark.app.evaluation.scenario import NEGATIVE, Scenario
 from tinyhark.app.evaluation.scores import Heard, hear
 from tinyhark.app.model import Model
 from tinyhark.dsp.operating import Rate
+from tinyhark.export.operating_points import points_of, write_points
 
-TABLE = Path(__file__).parents[1] / "training" / "splits" / "wake-folds.csv"
+SPLITS = Path(__file__).parents[1] / "training" / "splits"
+TABLE, SAID = SPLITS / "wake-folds.csv", SPLITS / "said-in-negatives.csv"
 FOLDS = range(5)
 SNRS_DB = (None, 10.0, 5.0)
 NOISE_FROM = 0.7  # of each background recording: what comes before is trained on
 
 
-def lay_out(data: Path, work: Path) -> None:
+def lay_out(data: Path, work: Path, *, with_said: bool = False) -> None:
     """Sort the recordings by fold: fold-K/positives/PHRASE/*, fold-K/negatives/SET/all.flac; noise/*.flac."""
+    with SAID.open(newline="") as file:
+        said = set() if with_said else {row["recording"] for row in csv.DictReader(file)}
     with TABLE.open(newline="") as file:
         fold = {row["recording"]: int(row["fold"]) for row in csv.DictReader(file)}
     for path in sorted((data / "wake-phrases").glob("*/*")):
@@ -47,16 +55,24 @@ def lay_out(data: Path, work: Path) -> None:
         parts: list[list[np.ndarray]] = [[] for _ in FOLDS]
         with table.open(newline="") as file:
             for row in csv.DictReader(file):
+                if row["recording"] in said:
+                    continue
                 first = int(row["first_sample"]) * rate // 16_000
                 parts[fold[row["recording"]]].append(sound[first : first + int(row["samples"]) * rate // 16_000])
         for place, pieces in zip(places, parts, strict=True):
-            place.parent.mkdir(parents=True, exist_ok=True)
             if pieces:
-                soundfile.write(place, np.concatenate(pieces), rate)
-    (work / "noise").mkdir(exist_ok=True)
+                write_sound(place, np.concatenate(pieces), rate)
     for path in sorted((data / "speech-commands" / "noise").glob("*.flac")):
-        sound, rate = soundfile.read(path, dtype="int16")
-        soundfile.write(work / "noise" / path.name, sound[int(NOISE_FROM * len(sound)) :], rate)
+        if not (place := work / "noise" / path.name).exists():
+            sound, rate = soundfile.read(path, dtype="int16")
+            write_sound(place, sound[int(NOISE_FROM * len(sound)) :], rate)
+
+
+def write_sound(path: Path, sound: np.ndarray, rate_hz: int) -> None:
+    """A FLAC file, whole or not at all: another run may be reading here, and this one may be killed."""
+    data = io.BytesIO()
+    soundfile.write(data, sound, rate_hz, format="FLAC")
+    write_bytes(path, data.getvalue())
 
 
 def hear_all(runs: Path, work: Path, jobs: int) -> tuple[Model, list[Heard]]:
@@ -96,7 +112,9 @@ def choose(m: Measurement, most: int) -> dict[str, float]:
         rows = [(f, r, setting[0]) for f, r, setting in zip(false, miss, m.settings[:-1], strict=False) if f <= most]
         options.append([min(row for row in rows if row[0] == n) for n in sorted({row[0] for row in rows})])
     allowed = (c for c in itertools.product(*options) if sum(row[0] for row in c) <= most)
-    best = min(allowed, key=lambda c: sum(row[1] for row in c))
+    best = min(allowed, key=lambda c: sum(row[1] for row in c), default=None)
+    if best is None:
+        raise SystemExit(f"no thresholds keep to {most} false accepts in all")
     return {keyword: row[2] for keyword, row in zip(m.keywords, best, strict=True)}
 
 
@@ -133,13 +151,20 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--false-accepts", type=int, default=2)
     parser.add_argument("--smoothing-ms", type=float)
+    parser.add_argument("--with-said", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--write", type=Path, metavar="MODEL")
     options = parser.parse_args()
-    lay_out(options.data, options.work)
+    if options.write and options.smoothing_ms is not None:
+        parser.error("--write keeps the model's smoothing; leave out --smoothing-ms")
+    lay_out(options.data, options.work, with_said=options.with_said)
     model, heard = hear_all(options.runs, options.work, options.jobs)
     rule = {} if options.smoothing_ms is None else {"smoothing_ms": options.smoothing_ms}
     thresholds = choose(measured(model, heard, {}, **rule), options.false_accepts)
-    show(measured(model, heard, thresholds, **rule), thresholds)
+    judged = measured(model, heard, thresholds, **rule)
+    show(judged, thresholds)
+    if options.write:
+        write_points(options.write, points_of(figures(judged, model.name), "wake phrases and negatives, out of fold"))
 
 
 if __name__ == "__main__":

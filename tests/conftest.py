@@ -211,7 +211,10 @@ def model_with(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Load the fixtures that have files of their own."""
-    for name in ("training_fixtures", "sound_server"):
+    names = ["training_fixtures", "sound_server", "mosquitto"]
+    if importlib.util.find_spec("wyoming"):
+        names.append("wyoming_peer")
+    for name in names:
         spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
         assert spec
         assert spec.loader

@@ -50,6 +50,6 @@ def test_boards(folder: Path, tmp_path: Path, core: str) -> None:
     flash = int(re.search(r"(\d+)\s+\d+\s+\d+\s+\d+\s+\w+\s+\(TOTALS\)", run.stdout)[1])
     state = int(re.search(r"state +(\d+) bytes", run.stdout)[1])
     stack = max(int(size) for size in re.findall(r"stack (\d+)", run.stdout))
-    assert front_end < (40 if core == "cortex-m0plus" else 7), "an M0+ has no long multiplication"
+    assert front_end < (30 if core == "cortex-m0plus" else 5.5), "an M0+ has no long multiplication"
     assert flash < 160_000
     assert state + 4 * stack < 40_000

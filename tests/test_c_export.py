@@ -18,7 +18,8 @@ from tinyhark.app.cli import hark
 from tinyhark.app.errors import ModelError
 from tinyhark.app.model import Model
 from tinyhark.app.spotter import Spotter
-from tinyhark.export.c_export import export_c
+from tinyhark.export import c_tables
+from tinyhark.export.c_export import TEMPLATES, export_c
 from tinyhark.export.c_host import CProject
 from tinyhark.export.c_network import multiplier
 from tinyhark.export.commands import export
@@ -192,6 +193,11 @@ def test_events_are_those_of_python_from_the_first_window_on(
     assert len(heard) >= 2
     got = [(model.keywords[h.keyword], h.start_sample, h.end_sample) for h in project.spot(parts)]
     assert got == [(d.keyword, d.start_sample, d.end_sample) for d in heard]
+
+
+def test_the_tables_in_c_are_those_of_python() -> None:
+    """Written by `c_tables.front_end_tables`; one file for microcontrollers and for Python's own module."""
+    assert (TEMPLATES / "hark_tables.h").read_text(encoding="utf-8") == c_tables.front_end_tables()
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

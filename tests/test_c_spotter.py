@@ -73,6 +73,17 @@ def test_golden_vectors(project: CProject) -> None:
         np.testing.assert_array_equal(mfcc, vectors[f"{name}/mfcc"][:, : mfcc.shape[1]], name)
 
 
+@pytest.mark.parametrize("lanes", [2, 4, 8])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_golden_vectors_in_any_number_of_lanes(
+    folder: Path, model: Model, tmp_path: Path, compiler: str, lanes: int
+) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler} here")
+    copy = shutil.copytree(folder, tmp_path / "c")
+    test_golden_vectors(CProject(copy, model.metadata, compiler, [f"-DHARK_LANES={lanes}"]))
+
+
 def test_made_sound_of_all_levels(project: CProject, model: Model) -> None:
     rng = np.random.default_rng(2)
     front_end = FrontEnd(model.metadata.front_end.hop, model.metadata.front_end.n_mfcc)
@@ -141,13 +152,13 @@ def test_events_and_features_of_recordings(project: CProject, model: Model, data
         assert project.spot([sound]) == heard_by_python(model, [sound]), path.name
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(("compiler", "lanes"), [("gcc", 1), ("clang", 1), ("gcc", 8)])
 def test_no_sanitizer_has_anything_to_say(
-    folder: Path, model: Model, demo: Sound, tmp_path: Path, compiler: str, say: Callable[..., Sound]
+    folder: Path, model: Model, demo: Sound, tmp_path: Path, compiler: str, lanes: int, say: Callable[..., Sound]
 ) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"no {compiler} here")
-    flags = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flags = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-DHARK_LANES={lanes}")
     sources = {"hark_test": "test/hark_test.c", "hark_wav": "examples/hark_wav.c"}
     for program, source in sources.items():
         compile_c(folder, tmp_path / program, compiler, flags, [str(TEMPLATES / source)])

@@ -1,6 +1,7 @@
 """`hark eval stream` from the command line: figures, JSON, thresholds from cached scores, errors in one line."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,8 @@ def test_a_bad_file_is_said_and_the_others_measured(evaluate: Callable[..., Resu
         ((), "give --positives, --negatives or both"),
         (("--positives", "words", "--snr", "loud"), "'loud' is no ratio; give 'clean' or dB"),
         (("--positives", "words", "--snr", "nan"), "'nan' is no ratio"),
+        (("--positives", "words", "--noise", "noise"), "--noise is heard at the ratios of --snr"),
+        (("--positives", "missing"), "missing: is not there"),
         (("--positives", "words", "--snr", "5"), "a signal-to-noise ratio needs noise"),
         (("--positives", "words", "--threshold", "mid=0.5"), "has no keyword 'mid'"),
         (("--positives", "noise"), "no folder and no label is named after a keyword"),
@@ -157,3 +160,38 @@ def test_nothing_that_can_be_heard(evaluate: Callable[..., Result], folder: Path
     result = evaluate("--positives", folder / "words", "--noise", folder / "none", "--snr", "5")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "is no folder" in result.stderr
+
+
+def test_names_of_files_are_plain_text(evaluate: Callable[..., Result], folder: Path, tiny_model: Path) -> None:
+    for name in (b"[red]q", b"\x1b[31mz", b"\xff"):
+        kind = Path(os.fsdecode(bytes(folder / "many") + b"/" + name))
+        kind.mkdir(parents=True)
+        (kind / os.fsdecode(b"\xff.wav")).write_bytes((folder / "room/room.wav").read_bytes())
+    model = folder / "a[bold].onnx"
+    model.write_bytes(tiny_model.read_bytes())
+    command = ("--negatives", folder / "many", "--model", model)
+    found = fields(evaluate(*command, "--json"))
+    assert {row["kind"] for row in found["false_accepts"]} == {"all", "[red]q", r"\x1b[31mz", r"\udcff"}
+    shown = evaluate(*command, "--report", folder / "out")
+    assert shown.exit_code == 0
+    assert "a[bold] at" in shown.stdout
+    assert "[red]q" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert r"\udcff.wav" in (folder / "out/index.html").read_text()
+
+
+def test_labels_of_another_recording_are_said(
+    evaluate: Callable[..., Result], folder: Path, say: Callable[..., Sound]
+) -> None:
+    soundfile.write(folder / "talk.wav", say(1.0, "low", 2.0), RATE_HZ)
+    (folder / "talk.csv").write_text("16000,22400,low\n96000,98000,low\n")
+    result = evaluate("--positives", folder / "talk.wav", "--json")
+    assert result.exit_code == 2
+    assert "1 of its labels begin after its end, 3.40 s, the last at 6.00 s; labels count samples" in result.stderr
+    assert words_of(json.loads(result.stdout), "all", "recording")["misses"]["of"] == 1
+
+
+def test_nothing_is_shown_where_no_file_can_be_read(evaluate: Callable[..., Result], folder: Path) -> None:
+    (folder / "bad.wav").write_bytes(b"RIFF")
+    result = evaluate("--negatives", folder / "bad.wav")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)

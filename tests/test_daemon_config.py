@@ -87,7 +87,7 @@ WRONG = {
     "a = 1\na = 2": "is no TOML: ",
     "[" * 3000: "is no TOML: ",
     "[audoi]": "there is no section 'audoi'; did you mean audio?",
-    "[mqtt5]\n[model]": "there is no section 'mqtt5'; there are: audio, model, detection, stdout, exec",
+    "[webhook]\n[model]": "there is no section 'webhook'; there are: audio, model, detection, stdout, exec",
     "threshold = 0.5": "there is no section 'threshold'",
     "audio = 3": "[audio]: expected table, got int",
     "[audio]\nsource = 'microphon'": "[audio] source: there is no source 'microphon'; did you mean microphone?",
@@ -127,6 +127,10 @@ WRONG = {
     "[detection]\nexclusion_ms = 1e12": "exclusion_ms is 1000000000000.0",
     "[detection]\ngate = 'yes'": "[detection] gate: expected bool, got str",
     "[stdout]\nformat = 'json'": "[stdout]: there is no key 'format'; there are: none",
+    "[feedback]": "[feedback]: folder is missing",
+    "[feedback]\nfolder = 'a'\nseconds = 60": "[feedback] seconds: expected float <= 15",
+    "[preroll]\nafter_s = -1": "[preroll] after_s: expected float >= 0",
+    "[chime]\nvolume = 3": "[chime]: there is no key 'volume'; there are: device",
     "[exec]": "[exec]: run is missing",
     "[exec]\nrun = {}": "[exec] run: expected table of length >= 1",
     "[exec]\nrun = { on = 'reboot' }": "[exec] run[...]: expected array, got str",
@@ -187,7 +191,7 @@ def test_check_says_what_a_configuration_comes_to(tmp_path: Path) -> None:
 
 def test_the_example_of_the_documentation_can_be_used(tmp_path: Path) -> None:
     path = Path(__file__).parents[1] / "docs" / "examples" / "hark.toml"
-    assert set(set_up(path).outputs) == {"stdout", "exec"}
+    assert set(set_up(path).outputs) == {"stdout", "chime", "feedback", "http", "exec"}
     _, suggested = path.read_text().split("\n", 1)
     (tmp_path / "hark.toml").write_text(suggested.replace("\n# ", "\n"))
     config = c.load(tmp_path / "hark.toml")

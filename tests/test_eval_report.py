@@ -97,6 +97,21 @@ def test_the_example_is_the_event(report: Path) -> None:
     assert np.argmax(spectrum) * RATE_HZ / len(sound) == pytest.approx(440, abs=5)
 
 
+def test_every_line_has_a_colour(tmp_path: Path, tiny_model: Path, say: Callable[..., Sound]) -> None:
+    (tmp_path / "words/low").mkdir(parents=True)
+    soundfile.write(tmp_path / "words/low/a.wav", say(0.1, "low", 0.1), RATE_HZ)
+    soundfile.write(tmp_path / "hiss.wav", say(0.5) + 9, RATE_HZ)
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "hiss.wav").rename(tmp_path / "noise/hiss.wav")
+    command = ["eval", "stream", "--model", tiny_model, "--jobs", 1, "--cache", tmp_path / "cache"]
+    command += ["--positives", tmp_path / "words", "--negatives", tmp_path / "noise", "--report", tmp_path]
+    command += ["--noise", tmp_path / "noise", "--snr", "60,55,50,45,40,35,30"]
+    result = CliRunner().invoke(hark, [str(part) for part in command], catch_exceptions=False)
+    assert result.exit_code == 0
+    lines = re.findall(r'<polyline class="line (c\d)"', (tmp_path / "index.html").read_text())
+    assert lines[:7] == ["c0", "c1", "c2", "c3", "c4", "c5", "c0"]
+
+
 def test_names_of_files_are_text(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     assert "&lt;0&gt; &amp; co.wav" in text

@@ -189,3 +189,14 @@ def test_no_keyword_in_the_positives(folder: Path) -> None:
         Scenario((folder / "in",)).streams(["alexa"])
     with pytest.raises(HarkError, match="has no labels beside it"):
         Scenario((folder / "in/low/s0_0.wav",)).streams(["low"])
+
+
+def test_places_are_named_and_heard_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder / "noise")
+    (folder / "noise" / "deep").mkdir()
+    streams = Scenario(negatives=(Path(), folder / "noise", Path())).streams(["low"])
+    assert [(stream.kind, len(stream.clips)) for stream in streams] == [("noise", 2)]
+    monkeypatch.chdir(folder / "in/low")
+    (stream,) = Scenario((Path(),)).streams(["low"])
+    assert {clip.keyword for clip in stream.clips} == {"low"}
+    assert all(clip.path.is_absolute() for clip in stream.clips), "a worker elsewhere finds them"

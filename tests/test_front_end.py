@@ -1,6 +1,8 @@
 """The front end: equal to the golden vectors bit for bit, whole or in chunks."""
 
 import hashlib
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyhark.dsp import front_end
 from tinyhark.dsp.front_end import DIGEST, HOPS_SAMPLES, FrontEnd, frame_count
 from tinyhark.dsp.tables import BANDS
 
@@ -15,6 +18,17 @@ VECTORS_FILE = Path(__file__).parent / "vectors/front-end-vectors.npz"
 with np.load(VECTORS_FILE) as _file:
     VECTORS = {name: _file[name] for name in _file.files}
 SIGNALS = sorted(name.removesuffix("/audio") for name in VECTORS if name.endswith("/audio"))
+
+
+@pytest.fixture(scope="module", autouse=True, params=["numpy", "c"])
+def implementation(request):
+    """Everything in this file holds for both implementations."""
+    if request.param == "c" and not importlib.util.find_spec("tinyhark.dsp._front_end"):
+        pytest.skip("the front end was not built in C")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYHARK_FRONT_END", request.param)
+        yield request.param
+
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)
 
@@ -38,6 +52,10 @@ def fed(front_end: FrontEnd, audio: np.ndarray, chunks: list[int]) -> np.ndarray
 
 def test_there_are_26_signals():
     assert len(SIGNALS) == 26
+
+
+def test_the_environment_chooses(implementation):
+    assert front_end.implementation() == implementation
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
@@ -197,7 +215,41 @@ def test_other_sound_is_refused(call, audio):
         getattr(FrontEnd(), call)(audio)
 
 
+@pytest.mark.parametrize(
+    "log_mel",
+    [
+        np.zeros((2, 40), np.float32),
+        np.zeros((2, 40), np.int64),
+        np.zeros((2, 40), ">i4"),
+        np.zeros((1, 79), np.int32),
+        np.zeros(40, np.int32),
+    ],
+)
+def test_other_log_mel_is_refused(log_mel):
+    with pytest.raises(ValueError, match="must be int32 of shape"):
+        FrontEnd().cepstrum(log_mel)
+
+
 @pytest.mark.parametrize("arguments", [{"hop": 0}, {"hop": 100}, {"hop": 480}, {"n_mfcc": 0}, {"n_mfcc": 41}])
 def test_other_settings_are_refused(arguments):
     with pytest.raises(ValueError, match="must be"):
         FrontEnd(**arguments)
+
+
+def test_sound_with_gaps_out_of_line_or_read_only():
+    audio = sound(17, 4000)
+    wanted = FrontEnd().mfcc(audio)
+    wide = np.repeat(audio, 3)
+    shifted = np.frombuffer(b"." + audio.tobytes(), np.int16, offset=1)
+    fixed = audio.copy()
+    fixed.flags.writeable = False
+    for other in (wide[::3], shifted, fixed):
+        np.testing.assert_array_equal(FrontEnd().mfcc(other), wanted)
+        np.testing.assert_array_equal(FrontEnd().feed(other), wanted)
+
+
+def test_threads_with_front_ends_of_their_own():
+    sounds = [sound(seed, 60_000) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for audio, frames in zip(sounds, pool.map(lambda audio: FrontEnd().mfcc(audio), sounds), strict=True):
+            np.testing.assert_array_equal(frames, FrontEnd().mfcc(audio))

@@ -26,7 +26,7 @@ def modules_of(*groups: str) -> set[str]:
 
 LIBRARIES = {
     "dsp": {"numpy"},
-    "app": modules_of("", "daemon", "eval", "cluster"),
+    "app": modules_of("", "daemon", "eval", "cluster") | {"paho"},  # which aiomqtt is made of
     "export": modules_of("", "export") | {"torch"},
     "training": modules_of("", "eval", "cluster", "export", "train"),
 }

@@ -1,5 +1,6 @@
 """`hark record`: takes judged, words led through by clock and by keys, rooms in pieces; the microphone is a file."""
 
+import os
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ def test_a_dead_microphone_ends_it(tmp_path: Path, microphone: Callable[[Sound],
 
 
 def test_words_by_keys(tmp_path: Path, say: Callable[..., Sound]) -> None:
-    # A second waits while the prompt is read, 0.3 s are the key, then comes the take: 3.84 s, whole blocks of 80 ms.
+    # A second waits while the prompt is read, 0.3 s are the key, then comes the take: 3.84 s, whole blocks of 160 ms.
     sound = np.tile(say(1.04 + 0.3 + 0.8, "low", 1.3), 3)
     sound += np.random.default_rng(0).integers(-9, 9, len(sound)).astype(np.int16)
     soundfile.write(tmp_path / "source.wav", sound, RATE_HZ)
@@ -173,6 +174,7 @@ def test_a_room_in_pieces_that_goes_on_where_it_stopped(
     config, out = microphone(sound), tmp_path / "room"
     (tmp_path / "room").mkdir()
     (out / ".room-0001.flac.part").write_bytes(b"killed")
+    os.utime(out / ".room-0001.flac.part", (0, 0))
     command = ("record", "room", "--minutes", 0.25, "--out", out, "--config", config)
     first = run(*command)  # the sound ends after nine seconds
     assert (first.exit_code, first.stdout) == (0, f"{out}: 0.1 minutes recorded, 0.1 in all\n")
@@ -184,6 +186,14 @@ def test_a_room_in_pieces_that_goes_on_where_it_stopped(
     assert second.stdout == f"{out}: 0.1 minutes recorded, 0.2 in all\n"
     assert room.recorded_s(out) == 15.0
     assert run(*command).stdout == f"{out}: holds 0.2 minutes already\n"
+
+
+def test_two_recordings_of_a_room_leave_each_other_alone(tmp_path: Path, microphone: Callable[[Sound], Path]) -> None:
+    config, out = microphone(np.ones(3 * RATE_HZ, np.int16)), tmp_path / "room"
+    out.mkdir()
+    (out / ".room-0001.flac.part").write_bytes(b"being written by another")
+    assert run("record", "room", "--minutes", 0.05, "--out", out, "--config", config).exit_code == 0
+    assert sorted(file.name for file in out.iterdir()) == [".room-0001.flac.part", "room-0002.flac"]
 
 
 def test_a_room_keeps_what_it_has_when_it_is_interrupted(tmp_path: Path, microphone: Callable[[Sound], Path]) -> None:

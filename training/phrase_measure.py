@@ -15,10 +15,9 @@ from tinyhark.app.evaluation.scenario import Scenario
 from tinyhark.app.evaluation.scores import Heard, Scores, hear, timing_of
 from tinyhark.app.evaluation.streams import Clip, Stream
 from tinyhark.app.model import Model
-from tinyhark.app.model_file import OperatingPoint
 from tinyhark.dsp.operating import Counts, Point
 from tinyhark.dsp.tables import FRAME_SAMPLES, HOP_SAMPLES
-from tinyhark.export.model_export import with_metadata
+from tinyhark.export.operating_points import operating_point, write_points
 
 from .listening import joined, posteriors_over
 from .phrase_clips import VALIDATION
@@ -123,19 +122,9 @@ def _points(measurement: Measurement) -> dict[str, Point]:
 
 
 def _write(model: Model, keyword: str, threshold: float, points: dict[str, Point], voices: str) -> None:
-    spec = model.metadata.keywords[keyword]
     listed = [
-        OperatingPoint(
-            threshold,
-            point.false_accepts.rate or 0.0,
-            point.misses.rate,
-            f"{voices}, {condition}",
-            point.false_accepts.of,
-            int(point.misses.of),
-            point.misses.interval,
-        )
+        operating_point(threshold, point.misses, point.false_accepts, f"{voices}, {condition}")
         for condition, point in points.items()
-        if point.misses.rate is not None and point.misses.interval is not None
+        if point.misses.rate is not None
     ]
-    spec = replace(spec, threshold=threshold, operating_points=listed)
-    with_metadata(model.path, replace(model.metadata, keywords={keyword: spec}))
+    write_points(model.path, {keyword: listed})

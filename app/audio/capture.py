@@ -16,6 +16,7 @@ import struct
 from typing import Any, BinaryIO
 
 from ..errors import AudioError
+from ..loaded_code import drop_loaded_code
 from .devices import InputDevice, choose, input_devices
 from .loss_clock import LossClock
 from .portaudio import load_portaudio, reason
@@ -34,6 +35,7 @@ def capture(portaudio: Any, device: str | None, channel: int | None, out: Binary
     header = {"name": chosen.name, "rate_hz": chosen.rate_hz, "channels": channels}
     out.write(json.dumps(header).encode() + b"\n")
     out.flush()
+    drop_loaded_code()
     frames = round(chosen.rate_hz / BLOCKS_PER_SECOND)
     clock = LossClock(chosen.rate_hz)
     while True:

@@ -19,7 +19,11 @@ class Converter:
     def __init__(self, rate_hz: int, channels: int, channel: int | None = None) -> None:
         if channel is not None and not 1 <= channel <= channels:
             raise AudioError(f"channel {channel}: the sound has {channels} channel{'s' * (channels != 1)}")
-        self._column = 0 if channels == 1 else None if channel is None else channel - 1
+        # A product is a hundred times quicker than `mean` over so few columns; sums of int16 are exact in float32.
+        self._taken = np.ones(channels, np.float32)
+        if channel is not None:
+            self._taken[np.arange(channels) != channel - 1] = 0
+        self._full_scale = np.float32(32768 * self._taken.sum())
         self._rate_hz = rate_hz
         self._begin()
 
@@ -32,10 +36,10 @@ class Converter:
 
     def convert(self, data: NDArray[np.int16]) -> Samples:
         """The next [n, channels] -> what of it is complete."""
-        if self._resampler is None and self._column is not None:
-            return np.ascontiguousarray(data[:, self._column])  # untouched
-        mono = data.mean(axis=1, dtype=np.float32) if self._column is None else data[:, self._column].astype(np.float32)
-        mono /= 32768
+        if self._resampler is None and np.count_nonzero(self._taken) == 1:
+            return np.ascontiguousarray(data[:, self._taken.argmax()])  # untouched
+        mono = data.astype(np.float32) @ self._taken
+        mono /= self._full_scale
         return to_int16(mono if self._resampler is None else self._resampler.resample_chunk(mono))
 
     def end(self) -> Samples:

@@ -35,6 +35,7 @@ def bench(
     """Measure CPU time and memory on FILE, fed as a live stream would be: all words of the model, one thread."""
     import numpy as np
 
+    from tinyhark.dsp.front_end import implementation
     from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
     from ..audio.files import read_sound
@@ -50,6 +51,7 @@ def bench(
     figures: dict[str, float | str | int] = {"model": spotter.name, "keywords": len(spotter.keywords)}
     figures |= {f"{part}_cpu_ms_per_s": round(float(np.median([r[part] for r in rounds])), 3) for part in PARTS}
     figures |= {"chunk_ms": chunk_ms, "sound_s": round(sound_s, 2), "repeats": repeats} | _memory()
+    figures["front_end"] = implementation()
     if as_json:
         import msgspec
 
@@ -166,7 +168,7 @@ def _text(figures: dict[str, float | str | int]) -> str:
     rows = [
         f"model              {figures['model']}, {figures['keywords']} keywords",
         f"CPU                {figures['total_cpu_ms_per_s']:.2f} ms per second of sound",
-        f"  front end        {figures['front_end_cpu_ms_per_s']:.2f}",
+        f"  front end        {figures['front_end_cpu_ms_per_s']:.2f}, in {figures['front_end']}",
         f"  network          {figures['network_cpu_ms_per_s']:.2f}",
         f"  decision         {figures['decision_cpu_ms_per_s']:.2f}",
         f"resident memory    {figures['resident_mb']} MB"

@@ -18,7 +18,8 @@ import click
 def daemon(config: Path, check: bool) -> None:
     """Hear keywords for as long as the machine runs, and tell the outputs of the configuration.
 
-    SIGHUP reads the configuration again, SIGTERM ends it. The log is one JSON object a line on standard error.
+    SIGHUP reads the configuration again, SIGUSR1 mutes or unmutes, SIGTERM ends it. The log is one JSON object a line
+    on standard error.
     """
     from ..daemon.setup import set_up
 
@@ -33,11 +34,12 @@ def daemon(config: Path, check: bool) -> None:
     from ..daemon.notify import Notifier
 
     log_to_stderr()
-    running = Daemon(setup, lambda: set_up(config), Notifier())
+    running = Daemon(setup, lambda: set_up(config, setup.control), Notifier())
     for number, action in {
         signal.SIGTERM: running.stop,
         signal.SIGINT: running.stop,
         signal.SIGHUP: running.reload,
+        signal.SIGUSR1: setup.control.toggle,
     }.items():
         signal.signal(number, lambda *_, action=action: action())
     running.run()

@@ -42,6 +42,14 @@ def _versions() -> Iterator[Finding]:
         except PackageNotFoundError:
             yield Finding(library, "problem", f"is not installed: pip install {library}")
     yield Finding("libraries", "ok", ", ".join(found))
+    yield _front_end()
+
+
+def _front_end() -> Finding:
+    from tinyhark.dsp.front_end import implementation
+
+    in_c = implementation() == "c"
+    return Finding("front end", "ok", "in C" if in_c else "in numpy; docs/install.md says how to build the faster one")
 
 
 def _models(chosen: str) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..cli import LazyGroup
+from ..text import printable
 from .options import make_spotter, model_option
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: 
     if not confusion.total:
         sys.exit(2)
     if as_json:
-        click.echo(to_json(confusion, loaded.name))
+        click.echo(to_json(confusion, printable(loaded.name)))
     else:
-        render(confusion, loaded.name)
+        render(confusion, printable(loaded.name))
     if report:
         save_picture(confusion, report / "confusion.png")
     if problems:
@@ -123,6 +124,8 @@ def stream(
 
     if not scenario["positives"] and not scenario["negatives"]:
         raise click.UsageError("give --positives, --negatives or both")
+    if scenario["noise"] and scenario["snrs_db"] == (None,):
+        raise click.UsageError("--noise is heard at the ratios of --snr, such as --snr clean,10")
     if report:
         from ..evaluation.report import write_report  # before the work, as a library may be missing
     spotter = make_spotter(
@@ -138,7 +141,7 @@ def stream(
         sys.exit(2)
     exclusion_ms = spotter.model.metadata.exclusion_ms
     measurement = Measurement.of(heard, spotter.keywords, spotter.parameters, exclusion_ms)
-    found = figures(measurement, spotter.model.name, all_rules=counting == "all")
+    found = figures(measurement, printable(spotter.model.name), all_rules=counting == "all")
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:

@@ -1,4 +1,4 @@
-"""`hark models`: what is installed, and adding and removing one's own."""
+"""`hark models`: what is installed and what it can do, and adding and removing one's own."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,15 @@ from ..errors import ModelError
 from ..text import encodable, printable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ..model import Model
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """List, add and remove models; without a command, list them."""
+    """List, show, add and remove models; without a command, list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_models)
 
@@ -37,11 +39,27 @@ def list_models(as_json: bool = False) -> None:
             failed = True
             click.echo(f"hark: {error}", err=True)
             continue
-        click.echo(_json(model) if as_json else _text(model, catalog.is_packaged(file)))
+        click.echo(_json(model) if as_json else _text(model))
     if not files and not as_json:
         click.echo("no models are installed; `hark models add FILE` adds one")
     if failed:
         sys.exit(2)
+
+
+@models.command()
+@click.argument("model", metavar="NAME|FILE")
+def show(model: str) -> None:
+    """Show a model, installed or a file, with what its thresholds cost where it was measured."""
+    from ..model import Model
+    from ..tables import plain_console
+
+    loaded = Model.load(model)
+    click.echo(_text(loaded))
+    table = _points(loaded)
+    if table.row_count:
+        plain_console().print(table)
+    else:
+        click.echo("  not measured in streams; hark eval stream does that")
 
 
 @models.command()
@@ -77,13 +95,39 @@ def accuracy(model: "Model") -> str | None:
     return f"{100 * share:.1f} %" + (f" of {clips:,} clips" if isinstance(clips, int) else "")
 
 
-def _text(model: "Model", packaged: bool) -> str:
+def _points(model: "Model") -> "Table":
+    """The operating points in the model file."""
+    from tinyhark.dsp.operating import Rate
+
+    from ..evaluation.stream_tables import per_hour, share
+    from ..tables import titled_table
+
+    names = ("keyword", "threshold", "words", "missed", "hours", "false accepts per hour", "on")
+    table = titled_table("Operating points; brackets are 95 % intervals", names, ("keyword", "on"))
+    for keyword in model.keywords:
+        for p in model.metadata.keywords[keyword].operating_points:
+            misses = Rate(round(p.miss_rate * p.count), p.count, p.miss_rate, p.miss_interval)
+            false = Rate.per_hour(round(p.false_accepts_per_hour * p.hours), p.hours)
+            cells = (str(p.count), share(misses), f"{p.hours:.2f}", per_hour(false), printable(p.data))
+            table.add_row(keyword, f"{p.threshold:.3g}", *cells)
+    return table
+
+
+def _whence(file: Path) -> str:
+    from .. import catalog
+
+    if catalog.is_packaged(file):
+        return "comes with tinyhark"
+    return "added" if file in catalog.installed() else "a file"
+
+
+def _text(model: "Model") -> str:
     facts = [
         f"{len(model.keywords)} keywords",
         f"{model.size_bytes / 1000:.0f} kB",
         printable(model.metadata.licence),
         f"accuracy {accuracy(model) or 'not stated'}",
-        "comes with tinyhark" if packaged else "added",
+        _whence(model.path),
     ]
     return f"{model.name}: {', '.join(facts)}\n  {' '.join(model.keywords)}\n  {printable(str(model.path))}"
 

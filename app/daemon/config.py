@@ -1,6 +1,7 @@
 """The configuration of the daemon: a TOML file, typed; what is wrong with it is one line."""
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from pathlib import Path
@@ -10,6 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import HarkError
+from .wyoming_place import Place
+from .wyoming_place import check as check_place
 
 Rate = Annotated[int, Meta(ge=8_000, le=192_000)]
 Channels = Annotated[int, Meta(ge=1, le=64)]
@@ -122,6 +125,88 @@ class Exec(Section, frozen=True):
                 raise ValueError(f"run: {keyword}: the program has no name, or a zero byte is in what it is given")
 
 
+class Preroll(Section, frozen=True):
+    """`[preroll]`: programs and HTTP can have the sound around a detection, seconds before and after its end."""
+
+    before_s: Annotated[float, Meta(ge=0, le=10)] = 2.0
+    after_s: Annotated[float, Meta(ge=0, le=15)] = 5.0
+
+
+class Feedback(Section, frozen=True):
+    """`[feedback]`: what was a false wake is kept in a folder, so many seconds each, the newest max_mb of them."""
+
+    folder: Text
+    seconds: Annotated[float, Meta(ge=1, le=15)] = 5.0
+    max_mb: Annotated[float, Meta(ge=1)] = 50.0
+
+
+class Chime(Section, frozen=True):
+    """`[chime]`: a tone for each event; device: a part of an output device's name, None for the default one."""
+
+    device: Text | None = None
+
+
+class Http(Section, frozen=True):
+    """`[http]`: where it listens, names it is reached by beside its own, and the file of the token that it asks for."""
+
+    address: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 8760
+    hosts: list[Text] = []
+    token_file: Text | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            is_loopback = ipaddress.ip_address(self.address).is_loopback
+        except ValueError:
+            raise ValueError(f"address is {self.address!r}; it must be an IP address, as 127.0.0.1 or ::") from None
+        if not is_loopback and self.token_file is None:
+            raise ValueError(f"address {self.address} can be reached by other machines: it needs a token_file")
+
+
+class Mqtt(Section, frozen=True):
+    """`[mqtt]`: a broker; topic: of all that is published; discovery: Home Assistant's prefix, "" for none.
+
+    keep_s: how long an event waits for a broker that is away.
+    """
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    user: Text | None = None
+    password_file: Text | None = None
+    tls: bool = False
+    ca_file: Text | None = None
+    topic: Text = "tinyhark"
+    discovery: str = "homeassistant"
+    keep_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("topic", "discovery"):
+            value = getattr(self, name)
+            if set("+#\0") & set(value) or value.startswith(("/", "$")) or value.endswith("/"):
+                raise ValueError(f"{name} is {value!r}; it has no +, #, and no / or $ at its ends, as home/kitchen")
+        if self.password_file is not None and self.user is None:
+            raise ValueError("password_file needs a user, too")
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file needs tls = true")
+
+
+class Wyoming(Section, frozen=True):
+    """`[wyoming]`: a wake-word service for others' sound: tcp://HOST:PORT or unix://PATH; allow: their networks."""
+
+    uri: Text = "tcp://127.0.0.1:10400"
+    allow: list[str] = []
+
+    def __post_init__(self) -> None:
+        check_place(self.uri, self.allow)
+        if self.place.is_stdio:
+            raise ValueError("uri is stdio://, which the daemon has other uses for; `hark wyoming` serves it")
+
+    @property
+    def place(self) -> Place:
+        """The uri in its parts."""
+        return Place.parse(self.uri)
+
+
 class Config(Section, frozen=True):
     """The whole file; an output is on when its section is there."""
 
@@ -130,6 +215,12 @@ class Config(Section, frozen=True):
     detection: Detection = Detection()
     stdout: Stdout | None = None
     exec: Exec | None = None
+    preroll: Preroll | None = None
+    feedback: Feedback | None = None
+    chime: Chime | None = None
+    http: Http | None = None
+    mqtt: Mqtt | None = None
+    wyoming: Wyoming | None = None
 
 
 _AUDIO = {str(kind.__struct_config__.tag): kind for kind in (Microphone, Arecord, Tcp, Stdin, File)}
@@ -188,7 +279,8 @@ def _keys(section: str, data: dict[str, Any]) -> list[str]:
     if section == "audio":
         kind = _AUDIO[data["audio"]["source"]]
         return ["source", *(name for name in kind.__struct_fields__ if kind is not File or name != "channel")]
-    kinds = {"": Config, "model": Model, "detection": Detection, "stdout": Stdout, "exec": Exec}
+    kinds = {"": Config, "model": Model, "detection": Detection, "stdout": Stdout, "exec": Exec, "http": Http}
+    kinds |= {"mqtt": Mqtt, "wyoming": Wyoming, "preroll": Preroll, "feedback": Feedback, "chime": Chime}
     return list(kinds[section].__struct_fields__)
 
 
@@ -199,8 +291,16 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def _beside(config: Config, folder: Path) -> Config:
-    audio, model = config.audio, config.model
-    if isinstance(audio, File):
-        audio = msgspec.structs.replace(audio, path=str(folder / audio.path))
-    names = [str(folder / name) if name.endswith(".onnx") else name for name in model.names]
-    return msgspec.structs.replace(config, audio=audio, model=msgspec.structs.replace(model, name=names))
+    """With each path of a file or folder as one from `folder`."""
+    keys = {"audio": ["path"], "feedback": ["folder"], "http": ["token_file"], "mqtt": ["password_file", "ca_file"]}
+    changed: dict[str, Any] = {}
+    for name, paths in keys.items():
+        section = getattr(config, name)
+        given = {key: str(folder / value) for key in paths if (value := getattr(section, key, None)) is not None}
+        changed[name] = msgspec.structs.replace(section, **given) if given else section
+    wyoming = config.wyoming
+    if wyoming is not None and wyoming.place.path:
+        changed["wyoming"] = msgspec.structs.replace(wyoming, uri=f"unix://{folder / wyoming.place.path}")
+    names = [str(folder / name) if name.endswith(".onnx") else name for name in config.model.names]
+    model = msgspec.structs.replace(config.model, name=names)
+    return msgspec.structs.replace(config, model=model, **changed)

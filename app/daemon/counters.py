@@ -1,9 +1,11 @@
-"""What the daemon counts, for its log, its status and later its metrics."""
+"""What the daemon counts, for its log, its status and its metrics."""
 
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
+
+from ..audio.health import FLOOR_DBFS
 
 INFERENCE_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -28,9 +30,12 @@ class Counters:
 
     events: Counter[str] = field(default_factory=Counter)  # by keyword
     inference_s: Histogram = field(default_factory=Histogram)  # for each block
+    steps: int = 0  # of the decision
     heard_samples: int = 0
     lost_samples: int = 0  # dropped ones included
+    dropped_samples: int = 0  # because the machine was too slow
     lag_s: float = 0.0
+    level_dbfs: float = FLOOR_DBFS  # RMS of the last whole second
     reloads: int = 0
 
 

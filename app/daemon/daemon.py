@@ -5,13 +5,16 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import numpy as np
+
+from tinyhark.dsp.decision import Step
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from ..audio.intake import Intake
 from ..detection import Detection
 from ..errors import HarkError
 from ..live import Block, Watcher, run
-from .counters import Counters, DayCounts
+from .counters import DayCounts
 from .event import Event, State
 from .hearing import Hearing
 from .notify import Notifier
@@ -25,7 +28,8 @@ _LOSS_TOLD_S = 60  # lost sound is told at most so often
 class Daemon(Watcher):
     """Runs a setup; `load` makes another one when the configuration is to be read again.
 
-    `stop` and `reload` may be called from a signal handler. now: the wall clock.
+    `stop` and `reload` may be called from a signal handler, and so may all of the setup's `control`. now: the wall
+    clock.
     """
 
     def __init__(
@@ -36,8 +40,11 @@ class Daemon(Watcher):
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self._setup, self._load, self._notifier, self._now = setup, load, notifier, now
-        self.counters = Counters()
+        self._control, self.counters = setup.control, setup.control.counters
+        self._control.settle(setup.config)
         self.state = State("starting")
+        self._muted = False
+        self._step: Step | None = None
         self._ready = False
         self._today = DayCounts(now().date())
         self._said: set[str] = set()
@@ -72,8 +79,15 @@ class Daemon(Watcher):
                 output.stop()
             log.info("stopped", extra={"facts": {"events": dict(self.counters.events)}})
 
+    def step(self, step: Step) -> None:
+        """Keep the newest."""
+        self._step = step
+        self.counters.steps += 1
+
     def event(self, detection: Detection) -> None:
-        """Give a detection to every output, with the time of day when its window ended."""
+        """Give a detection to every output, with the time of day when its window ended; to none while muted."""
+        if self._control.is_muted:
+            return
         behind_s = (self._hearing.position_samples - detection.end_sample) / SAMPLE_RATE_HZ + self._intake.lag_s()
         event = Event(detection, self._now() - timedelta(seconds=max(0.0, behind_s)))
         self.counters.events[detection.keyword] += 1
@@ -84,16 +98,26 @@ class Daemon(Watcher):
     def sound(self, block: Block, end_sample: int, lag_s: float) -> None:
         """After each block: what was lost, how things stand, what was asked for."""
         self.counters.heard_samples += len(block.samples)
-        self.counters.lag_s = lag_s
+        self.counters.lag_s, self.counters.level_dbfs = lag_s, self._intake.level_dbfs
+        self.counters.dropped_samples = self._dropped_before + self._intake.dropped_samples
         self._tell_loss(block.lost_samples, end_sample)
         self._watch()
+        self._mute()
+        self._control.recent.feed(
+            np.zeros_like(block.samples) if self._muted else block.samples, self._hearing.position_samples
+        )
         self._serve()
+        for output in self._setup.outputs.values():
+            output.heard(block.samples, self._step, self._setup.spotter)
         self._notifier.alive()
 
     def _hear(self) -> None:
         setup = self._setup
         source, self._opened = setup.open_source(), 0
         self._hearing = Hearing(setup.spotter, self.counters.inference_s)
+        self._step, self._dropped_before = None, self.counters.dropped_samples
+        if self._muted:
+            self._hearing.mute()
         with Intake(source, setup.config.audio.channel, patient=True) as self._intake:
             for _ in run(self._hearing, self._intake, self):
                 pass
@@ -113,6 +137,19 @@ class Daemon(Watcher):
             log.info("a day is over", extra={"facts": {"day": over[0].isoformat(), "events": dict(over[1])}})
         self._notifier.status(self._status())
 
+    def _mute(self) -> None:
+        """Notice that the daemon was muted or unmuted."""
+        if self._control.is_muted == self._muted:
+            return
+        self._muted, self._step = not self._muted, None
+        if self._muted:
+            self._hearing.mute()
+        else:
+            self._hearing.unmute(round(self._intake.lag_s() * SAMPLE_RATE_HZ))
+        for output in self._setup.outputs.values():
+            output.muted(self._muted)
+        log.info("muted" if self._muted else "unmuted")
+
     def _enter(self, state: State) -> None:
         if state == self.state:
             return
@@ -129,7 +166,7 @@ class Daemon(Watcher):
     def _status(self) -> str:
         today = ", ".join(f"{word} {count}" for word, count in self._today.counts.most_common()) or "no events"
         how = f"degraded: {self.state.reason}" if self.state.reason else f"{self.state.name}: {self._intake.name}"
-        return f"{how}; today: {today}"
+        return f"{'muted, ' * self._muted}{how}; today: {today}"
 
     def _tell_loss(self, lost_samples: int, end_sample: int) -> None:
         self.counters.lost_samples += lost_samples
@@ -169,21 +206,25 @@ class Daemon(Watcher):
             self._intake.stop()
         else:
             self._hearing.replace(loaded.spotter)
+            self._step = None
             self._take_over(loaded)
         self._notifier.ready()
 
     def _take_over(self, new: Setup) -> None:
-        """Go on with a new setup; outputs whose section is the same stay as they are."""
+        """Go on with a new setup; outputs whose sections are the same stay as they are."""
         old = self._setup
         for name, output in old.outputs.items():
-            if name in new.outputs and getattr(old.config, name) == getattr(new.config, name):
+            sections = (name, *output.sections) if name in new.outputs else ()
+            if sections and all(getattr(old.config, one) == getattr(new.config, one) for one in sections):
                 new.outputs[name] = output
             else:
                 output.stop()
         self._setup = new
+        self._control.settle(new.config)
         for output in new.outputs.values():
             if output not in old.outputs.values():
                 output.start()
                 output.state(self.state)
+                output.muted(self._muted)
         self.counters.reloads += 1
         log.info("the configuration was read again")

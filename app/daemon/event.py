@@ -1,11 +1,14 @@
 """What leaves the daemon: events and its state, one form for every output."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from ..detection import Detection
+
+StateName = Literal["starting", "listening", "degraded"]
+STATES: tuple[StateName, ...] = get_args(StateName)
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -22,5 +25,5 @@ class Event(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """How the daemon is: "starting" until the first good second of sound, "degraded" with a reason in plain words."""
 
-    name: Literal["starting", "listening", "degraded"]
+    name: StateName
     reason: str = ""

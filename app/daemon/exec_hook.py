@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from ..detection import Detection
 from .config import EVERY_KEYWORD
 from .event import Event
 from .output import Output
@@ -21,11 +22,18 @@ _OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # between the daemon
 class ExecHook(Output):
     """Runs `commands[keyword]`, or that of "*", with the event as JSON on standard input and in HARK_ variables.
 
-    timeout_s: after it the program and all it started are killed; at_most: so many run at once, others are left out.
+    timeout_s: after it the program and all it started are killed; at_most: so many run at once, others are left out;
+    sound_of: gives the sound around a detection as a WAV file that grows, which the program reads from HARK_SOUND.
     """
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], timeout_s: float, at_most: int) -> None:
-        self._commands, self._timeout_s, self._at_most = commands, timeout_s, at_most
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        timeout_s: float,
+        at_most: int,
+        sound_of: Callable[[Detection], Iterator[bytes] | None] = lambda _: None,
+    ) -> None:
+        self._commands, self._timeout_s, self._at_most, self._sound_of = commands, timeout_s, at_most, sound_of
         self._slots = threading.Semaphore(at_most)
         self._running: dict[subprocess.Popen[bytes], None] = {}
         self._environment = {name: value for name, value in os.environ.items() if name not in _OURS}
@@ -74,13 +82,30 @@ class ExecHook(Output):
             "HARK_WALL_TIME": event.wall_time.isoformat(timespec="milliseconds"),
             "HARK_MODEL": event.detection.model,
         }
-        return subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,  # standard output is the daemon's own
-            env=self._environment | facts,
-            start_new_session=True,  # so that all it starts can be killed with it
-        )
+        sound = self._sound_of(event.detection)
+        theirs, ours = os.pipe() if sound is not None else (None, None)
+        if theirs is not None:
+            facts["HARK_SOUND"] = f"/dev/fd/{theirs}"
+        try:
+            return subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,  # standard output is the daemon's own
+                env=self._environment | facts,
+                pass_fds=[] if theirs is None else [theirs],
+                start_new_session=True,  # so that all it starts can be killed with it
+            )
+        finally:
+            if sound is not None and theirs is not None and ours is not None:
+                os.close(theirs)
+                threading.Thread(target=_pour, args=(sound, ours), name="exec sound", daemon=True).start()
+
+
+def _pour(sound: Iterator[bytes], descriptor: int) -> None:
+    """Write sound until there is no more, or nobody who reads it."""
+    with suppress(BrokenPipeError), open(descriptor, "wb", buffering=0) as pipe:
+        for piece in sound:
+            pipe.write(piece)
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

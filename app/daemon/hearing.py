@@ -1,5 +1,6 @@
-"""The spotter of a daemon, which can be replaced while it hears."""
+"""The spotter of a daemon, which can be replaced and be deaf while the sound goes on."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ class Hearing:
         self._spotter, self._inference = spotter, inference
         self._recent: deque[Samples] = deque()
         self._recent_samples = 0
+        self._deaf_until: float = 0  # sample of the stream
 
     @property
     def position_samples(self) -> int:
@@ -35,6 +37,9 @@ class Hearing:
         """Next [n] int16 -> every step with its detection."""
         if not len(chunk):
             return []
+        if self.position_samples < self._deaf_until:
+            self.skip(len(chunk))
+            return []
         start_s = time.perf_counter()
         steps = list(self._spotter.trace(chunk))
         self._inference.add(time.perf_counter() - start_s)
@@ -43,6 +48,14 @@ class Hearing:
         while self._recent_samples - len(self._recent[0]) >= _RECENT_SAMPLES:
             self._recent_samples -= len(self._recent.popleft())
         return steps
+
+    def mute(self) -> None:
+        """Hear nothing from here on: time goes on, no step is made."""
+        self._deaf_until = math.inf
+
+    def unmute(self, waiting_samples: int) -> None:
+        """Hear again after so many samples, which were recorded already; decisions start afresh there."""
+        self._deaf_until = self.position_samples + waiting_samples
 
     def trace_end(self) -> Iterable[tuple[Step, Detection | None]]:
         """The steps that the end of the sound completes."""

@@ -4,6 +4,10 @@ import logging
 import os
 import select
 
+from tinyhark.dsp.decision import Step
+from tinyhark.dsp.front_end import Samples
+
+from ..spotter import Spotter
 from .event import Event, State
 
 log = logging.getLogger(__name__)
@@ -13,8 +17,11 @@ class Output:
     """Takes events out of the daemon; the base of the others, does nothing.
 
     All methods are called by the thread that hears and return at once: what may wait does so in a thread of its own
-    with a bounded queue, and an output whose peer is away says so once and goes on.
+    with a bounded queue, and an output whose peer is away says so once and goes on. sections: those of the
+    configuration that it depends on beside its own.
     """
+
+    sections: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Begin; raises HarkError for what cannot be mended by waiting."""
@@ -24,6 +31,12 @@ class Output:
 
     def state(self, state: State) -> None:
         """The daemon's state is now this."""
+
+    def muted(self, is_muted: bool) -> None:
+        """The daemon lets no event leave from now on, or does again; it begins unmuted."""
+
+    def heard(self, samples: Samples, step: Step | None, spotter: Spotter) -> None:
+        """A block of [n] int16 was heard, n may be 0; the newest step, None where none was made yet or muted."""
 
     def stop(self) -> None:
         """End; the daemon stops, or goes on without this output."""

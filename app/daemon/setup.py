@@ -1,6 +1,7 @@
 """From a configuration to what the daemon runs with: a source, a spotter, outputs."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,17 @@ from ..audio.microphone_source import MicrophoneSource
 from ..audio.source import Source
 from ..audio.sources import ArecordSource, FileSource, StdinSource, TcpSource
 from ..errors import HarkError
+from ..model import Model
 from ..spotter import Spotter
 from . import config as c
+from .chime import Chime
+from .control import Control
 from .exec_hook import ExecHook
+from .feedback import Feedback
 from .output import JsonLines, Output
+from .wyoming_place import check as check_place
+
+TOKEN_CHARACTERS = 32
 
 
 @dataclass
@@ -21,28 +29,37 @@ class Setup:
     config: c.Config
     spotter: Spotter
     outputs: dict[str, Output]  # by the name of their section
+    control: Control
 
     def open_source(self) -> Source:
         """The source of sound, to be opened."""
         return source_of(self.config.audio)
 
 
-def set_up(path: Path) -> Setup:
-    """Read a configuration and load what it names; raises HarkError, one line, for what cannot be used."""
+def set_up(path: Path, control: Control | None = None) -> Setup:
+    """Read a configuration and load what it names; raises HarkError, one line, for what cannot be used.
+
+    control: that of the daemon, which stays the same when the configuration is read again.
+    """
     config = c.load(path)
+    control = control or Control()
     try:
         spotter = spotter_of(config)
         _check_commands(config, spotter.keywords)
+        outputs = outputs_of(config, control, spotter)
     except HarkError as error:
         raise HarkError(f"{path}: {error}") from None
-    return Setup(config, spotter, outputs_of(config))
+    return Setup(config, spotter, outputs, control)
 
 
-def spotter_of(config: c.Config) -> Spotter:
-    """The spotter that [model] and [detection] describe; HarkError for values that it refuses."""
+def spotter_of(config: c.Config, models: Sequence[Model] = ()) -> Spotter:
+    """The spotter that [model] and [detection] describe; HarkError for values that it refuses.
+
+    models: those of the configuration, where they are loaded already.
+    """
     d = config.detection
     return Spotter(
-        config.model.names,
+        models or config.model.names,
         sensitivity=d.sensitivity,
         threshold=d.threshold,
         smoothing_ms=d.smoothing_ms,
@@ -69,14 +86,85 @@ def source_of(audio: c.Audio) -> Source:
             return FileSource(Path(audio.path))
 
 
-def outputs_of(config: c.Config) -> dict[str, Output]:
-    """The outputs whose sections are there, by their names."""
+def outputs_of(config: c.Config, control: Control, spotter: Spotter) -> dict[str, Output]:
+    """The outputs whose sections are there, by their names; raises HarkError for what one lacks."""
     outputs: dict[str, Output] = {}
     if config.stdout is not None:
         outputs["stdout"] = JsonLines()
     if config.exec is not None:
-        outputs["exec"] = ExecHook(config.exec.run, config.exec.timeout_s, config.exec.at_most)
+        hook = config.exec
+        outputs["exec"] = ExecHook(hook.run, hook.timeout_s, hook.at_most, control.sound_of)
+    if config.feedback is not None:
+        max_bytes = round(1e6 * config.feedback.max_mb)
+        outputs["feedback"] = Feedback(Path(config.feedback.folder), config.feedback.seconds, max_bytes, control)
+    if config.chime is not None:
+        outputs["chime"] = Chime(config.chime.device)
+    if config.http is not None:
+        outputs["http"] = _http(config.http, control)
+    if config.mqtt is not None:
+        outputs["mqtt"] = _mqtt(config.mqtt, control, config.model.keywords or spotter.keywords)
+    if config.wyoming is not None:
+        outputs["wyoming"] = _wyoming(config, spotter)
     return outputs
+
+
+def _http(http: c.Http, control: Control) -> Output:
+    try:
+        from .http_output import HttpOutput
+    except ImportError as error:
+        raise HarkError(f"[http] needs {error.name}; pip install 'tinyhark[daemon]'") from None
+    token = None if http.token_file is None else _token(Path(http.token_file))
+    return HttpOutput(http.address, http.port, http.hosts, token, control)
+
+
+def _mqtt(mqtt: c.Mqtt, control: Control, keywords: list[str]) -> Output:
+    import ssl  # 2 MB that a daemon without it does without
+
+    try:
+        from .mqtt import Broker, Mqtt
+    except ImportError as error:
+        raise HarkError(f"[mqtt] needs {error.name}; pip install 'tinyhark[daemon]'") from None
+    password = None
+    if mqtt.password_file is not None:
+        try:
+            password = Path(mqtt.password_file).read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise HarkError(f"[mqtt] password_file: {mqtt.password_file}: cannot be read: {reason}") from None
+    port = mqtt.port or (8883 if mqtt.tls else 1883)
+    try:
+        tls = ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None
+    except OSError as error:
+        raise HarkError(f"[mqtt] ca_file: {mqtt.ca_file}: cannot be used: {error.strerror or error}") from None
+    broker = Broker(mqtt.host, port, mqtt.user, password, tls, mqtt.topic, mqtt.discovery, mqtt.keep_s)
+    return Mqtt(broker, keywords, control)
+
+
+def _wyoming(config: c.Config, spotter: Spotter) -> Output:
+    assert config.wyoming
+    try:
+        from .wyoming_output import WyomingOutput
+        from .wyoming_service import WyomingService
+    except ImportError as error:
+        raise HarkError(f"[wyoming] needs {error.name}; pip install 'tinyhark[daemon]'") from None
+    place, allow = check_place(config.wyoming.uri, config.wyoming.allow)
+    keywords = config.model.keywords or spotter.keywords
+    return WyomingOutput(WyomingService(place, allow, lambda: spotter_of(config, spotter.models), keywords))
+
+
+def _token(path: Path) -> str:
+    """The token in a file; HarkError where there is none that cannot be guessed."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
+        raise HarkError(f"[http] token_file: {path}: cannot be read: {reason}") from None
+    if len(token) < TOKEN_CHARACTERS or not token.isprintable():
+        raise HarkError(
+            f"[http] token_file: {path}: must hold one line of at least {TOKEN_CHARACTERS} characters: "
+            f"openssl rand -hex {TOKEN_CHARACTERS // 2}"
+        )
+    return token
 
 
 def _check_commands(config: c.Config, keywords: list[str]) -> None:

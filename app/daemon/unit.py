@@ -56,7 +56,7 @@ ProtectKernelTunables=yes
 ProtectControlGroups=yes
 ProtectProc=invisible
 RemoveIPC=yes
-{network}
+{network}{folder}
 [Install]
 WantedBy=multi-user.target
 """
@@ -66,6 +66,9 @@ _USER = """\
 [Install]
 WantedBy=default.target
 """
+
+
+_FOLDER = "StateDirectory=tinyhark\nStateDirectoryMode=0700\n"  # /var/lib/tinyhark may be written
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,21 @@ _SOME = Network("AF_UNIX AF_INET AF_INET6 AF_NETLINK", "")
 
 def network_of(config: Config) -> Network:
     """No network, unless a section of the configuration is about one."""
-    return _SOME if isinstance(config.audio, Tcp) else _NONE
+    talks = (
+        isinstance(config.audio, Tcp),
+        config.http is not None,
+        config.mqtt is not None,
+        config.wyoming is not None and bool(config.wyoming.place.host),
+    )
+    return _SOME if any(talks) else _NONE
 
 
 def unit_text(program: Path, config_path: Path, config: Config, *, user: bool) -> str:
     """The unit file: of a user's own manager, or of the system with a user of its own."""
     network = network_of(config)
+    folder = "" if config.feedback is None else _FOLDER
     text = _COMMON.format(program=_quoted(program), config=_quoted(config_path), families=network.families)
-    return text + (_USER if user else _SYSTEM.format(network=network.rules))
+    return text + (_USER if user else _SYSTEM.format(network=network.rules, folder=folder))
 
 
 def _quoted(path: Path) -> str:

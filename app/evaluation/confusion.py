@@ -73,25 +73,23 @@ def to_json(confusion: Confusion, model: str) -> str:
 def render(confusion: Confusion, model: str) -> None:
     """Print the figures and the matrix, rows: what was said, columns: what it was taken for."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a pipe has no width to keep to
+    from ..tables import plain_console
+
+    console = plain_console()
     low, high = wilson(confusion.right, confusion.total)
     console.print(
         f"{model}: {100 * confusion.right / confusion.total:.1f} % of {confusion.total} clips "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f})",
-        highlight=False,
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f})"
     )
     false, others = confusion.false_keywords()
     if others:
         low, high = wilson(false, others)
         console.print(
             f"taken for a keyword though none was said: {100 * false / others:.1f} % of {others} clips "
-            f"({100 * low:.1f} to {100 * high:.1f})",
-            highlight=False,
+            f"({100 * low:.1f} to {100 * high:.1f})"
         )
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
     table.add_column("said")
@@ -102,8 +100,8 @@ def render(confusion: Confusion, model: str) -> None:
     for index, label in enumerate(confusion.labels):
         clips = int(confusion.counts[index].sum())
         recall = f"{100 * confusion.counts[index, index] / clips:.1f} %" if clips else "-"
-        cells = [str(count) if count else "·" for count in confusion.counts[index].tolist()]
-        cells[index] = f"[bold green]{cells[index]}[/]"
+        cells = [Text(str(count) if count else "·") for count in confusion.counts[index].tolist()]
+        cells[index].stylize("bold green")
         table.add_row(label.strip("_"), str(clips), recall, *cells)
     console.print(table)
 

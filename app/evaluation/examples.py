@@ -165,7 +165,7 @@ def cut(stream: Stream, spans: Sequence[tuple[int, int]]) -> list[Samples]:
 
 def _span(event: Event, samples: int) -> tuple[int, int]:
     start, end = (event.label.start_sample, event.label.end_sample) if event.label else (event.at_sample,) * 2
-    first = max(0, start - _BEFORE_SAMPLES)
+    first = max(0, min(start, samples) - _BEFORE_SAMPLES)  # it may fire in the silence after the end
     return first, min(end + _AFTER_SAMPLES, first + _LONGEST_SAMPLES, samples)
 
 

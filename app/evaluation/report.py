@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from ..atomic import write_text
+from ..text import printable
 from .drawing import Frame, det, histogram, trace
 from .examples import Example, peak_in, worst
 from .figures import ALL, Figures
@@ -16,6 +17,7 @@ from .measurement import Measurement
 from .stream_tables import ms, per_hour, share
 
 _BINS = 20
+COLOURS = 6  # of the lines, in the template
 _PIECE_S = 2  # other sound is cut into pieces, whose highest scores are counted
 
 
@@ -26,7 +28,7 @@ def write_report(path: Path, figures: Figures, measurement: Measurement, advance
     """
     template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(share=share, per_hour=per_hour, ms=ms)
+    environment.filters.update(share=share, per_hour=per_hour, ms=ms, printable=printable)
     misses, false_accepts = worst(measurement, advance)
     page = environment.from_string(template).render(
         figures=figures,
@@ -38,15 +40,17 @@ def write_report(path: Path, figures: Figures, measurement: Measurement, advance
         misses=[(example, _trace(example)) for example in misses],
         false_accepts=[(example, _trace(example)) for example in false_accepts],
         ALL=ALL,
+        COLOURS=COLOURS,
     )
     write_text(path, page)
 
 
 def _det(figures: Figures, m: Measurement) -> str:
     """A line for each condition."""
-    lines = [(f"c{place}", figures.curves[ALL], condition) for place, condition in enumerate(m.conditions)]
+    lines = [(f"c{place % COLOURS}", figures.curves[ALL], condition) for place, condition in enumerate(m.conditions)]
     false = figures.false_accepts[0].false_accepts
-    in_use = [(f"c{place}", m.counts(None, c).point(m.in_use).misses, false) for place, c in enumerate(m.conditions)]
+    misses = [m.counts(None, condition).point(m.in_use).misses for condition in m.conditions]
+    in_use = [(f"c{place % COLOURS}", missed, false) for place, missed in enumerate(misses)]
     return det(lines, in_use) if figures.hours and lines else ""
 
 

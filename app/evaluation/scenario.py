@@ -1,7 +1,7 @@
 """What a detector is measured on: words and other sound, gathered from files and laid out as streams, by seed."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 from ..audio.files import duration_s, find_sound_files
 from ..errors import AudioError, HarkError
 from ..labels import read_labels
+from ..text import printable
 from .streams import Clip, Noise, Stream
 
 CLEAN, RECORDED, NEGATIVE = "clean", "recording", "negative"  # conditions; the others are "10 dB" and the like
@@ -42,30 +43,30 @@ class Scenario:
     def streams(self, keywords: Sequence[str]) -> list[Stream]:
         """The streams for a model with these keywords; clips of other words are in them and do not count.
 
-        Raises HarkError, one line, for what cannot be gathered.
+        What is named twice is in them once. Raises HarkError, one line, for what cannot be gathered.
         """
         clips, recordings = self._gather(keywords)
         laid = [stream for place in range(len(self.snrs_db)) for stream in self._condition(clips, place)]
-        laid += [Stream.recording(clip, RECORDED, clip.path.absolute().parent.name) for clip in recordings]
-        for path in self.negatives:
-            laid += _negatives(path)
-        return laid
+        laid += [Stream.recording(clip, RECORDED, printable(clip.path.parent.name)) for clip in recordings]
+        return laid + [stream for path in _places(self.negatives) for stream in _negatives(path)]
 
     def _gather(self, keywords: Sequence[str]) -> tuple[list[Clip], list[Clip]]:
         """Clips, and recordings with labels."""
         pattern = _speaker_pattern(self.speaker) if self.speaker else None
         clips, recordings = [], []
-        for positive in self.positives:
+        for positive in _places(self.positives):
             for path in find_sound_files(positive) if positive.is_dir() else [positive]:
                 labels = path.with_suffix(".csv")
                 if labels.exists():
                     recordings.append(Clip(path, said=tuple(read_labels(labels))))
+                elif not path.exists():
+                    raise HarkError(f"{path}: is not there; give a folder of clips, or a recording with labels")
                 elif path == positive:
                     raise HarkError(f"{path}: has no labels beside it; they belong in {labels.name}, one word a line")
                 else:
                     found = pattern and pattern.search(path.name)
-                    word = path.parent.name
-                    clips.append(Clip(path, word if word in keywords else "", found.group(1) if found else ""))
+                    word, speaker = path.parent.name, (found and found.group(1)) or ""
+                    clips.append(Clip(path, word if word in keywords else "", printable(speaker)))
         said = {clip.keyword for clip in clips} | {s.label.keyword for clip in recordings for s in clip.said}
         if self.positives and not said & set(keywords):
             names = ", ".join(keywords)
@@ -96,11 +97,17 @@ class Scenario:
         if self.noise is None:
             raise HarkError("a signal-to-noise ratio needs noise; give a folder of it by --noise, or the ratio 'clean'")
         by_kind: dict[str, list[Path]] = {}
-        for path in find_sound_files(self.noise):
-            by_kind.setdefault(_kind(path, self.noise) or path.stem, []).append(path)
+        (folder,) = _places([self.noise])
+        for path in find_sound_files(folder):
+            by_kind.setdefault(_kind(path, folder) or printable(path.stem), []).append(path)
         if not by_kind:
             raise AudioError(f"{self.noise}: no sound files in this folder")
         return sorted(by_kind.items())
+
+
+def _places(paths: Iterable[Path]) -> list[Path]:
+    """Absolute, as a worker elsewhere needs them and since "." has no name; each once."""
+    return list(dict.fromkeys(path.absolute() for path in paths))
 
 
 def _negatives(path: Path) -> Iterator[Stream]:
@@ -112,9 +119,9 @@ def _negatives(path: Path) -> Iterator[Stream]:
     for file in files:
         kind, length_s = _kind(file, path) if path.is_dir() else "", duration_s(file)
         if length_s >= _LONG_S:
-            yield Stream.recording(Clip(file), NEGATIVE, kind or file.stem)
+            yield Stream.recording(Clip(file), NEGATIVE, kind or printable(file.stem))
         else:
-            short.setdefault(kind or (path.name if path.is_dir() else path.stem), []).append((file, length_s))
+            short.setdefault(kind or printable(path.name if path.is_dir() else path.stem), []).append((file, length_s))
     for kind, pairs in short.items():
         ends_s = np.cumsum([length_s for _, length_s in pairs])
         for number in np.unique(ends_s // _JOINED_S):
@@ -127,7 +134,7 @@ def _negatives(path: Path) -> Iterator[Stream]:
 def _kind(file: Path, folder: Path) -> str:
     """The folder just below `folder` that a file lies in, "" where it lies in `folder` itself."""
     parts = file.relative_to(folder).parts
-    return parts[0] if len(parts) > 1 else ""
+    return printable(parts[0]) if len(parts) > 1 else ""
 
 
 def _enough(files: Sequence[Path], rng: np.random.Generator) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from ..errors import HarkError
 from ..model import Codes, Model
 from .cache import Cache, digest_of
 from .farm import Farm
-from .streams import Bounds, Stream, Word, render, words_of
+from .streams import Bounds, Stream, Word, labels_beyond, render, words_of
 
 Posteriors = NDArray[np.uint16]  # [steps, keywords] Q15
 
@@ -83,7 +83,8 @@ def hear(
         if isinstance(result, str):
             problems.add(result)
         else:
-            found[missing[place]] = result
+            if result.samples:  # else no file of it could be read
+                found[missing[place]] = result
             problems.update(result.problems)
             cache.store(work.digest, streams[missing[place]], result)
         advance(1)
@@ -92,6 +93,7 @@ def hear(
         Heard(streams[index], one, words_of(streams[index], one.spans, one.words), timing)
         for index, one in sorted(found.items())
     ]
+    problems.update(line for one in heard for line in labels_beyond(one.stream, one.scores.samples))
     return heard, sorted(problems)
 
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from tinyhark.dsp.operating import Rate
 
+from ..tables import plain_console, titled_table
 from .figures import ALL, CurvePoint, Figures
 
 _SPEAKERS = 10  # the most missed that are shown
 _SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # of all thresholds
-_WIDTH = 200  # of a pipe, which has none of its own
+_TEXT = ("keyword", "heard under", "in", "noise", "speaker", "said", "heard", "counted")  # columns of words
 
 
 def share(rate: Rate) -> str:
@@ -38,10 +37,8 @@ def ms(value: float | None) -> str:
 
 def show(figures: Figures) -> None:
     """Print all tables to stdout."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
-    console.print(f"{figures.model} at the thresholds in use; brackets are 95 % intervals", highlight=False)
+    console = plain_console()
+    console.print(f"{figures.model} at the thresholds in use; brackets are 95 % intervals")
     for table in (
         _words(figures),
         _false_accepts(figures),
@@ -56,12 +53,7 @@ def show(figures: Figures) -> None:
 
 
 def _table(title: str, names: Sequence[str]) -> Table:
-    """Columns of which all but those named in lower case words of text are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        text = name in ("keyword", "heard under", "in", "noise", "speaker", "said", "heard", "counted")
-        table.add_column(name, justify="left" if text else "right", no_wrap=text)
-    return table
+    return titled_table(title, names, _TEXT)
 
 
 def _words(figures: Figures) -> Table:

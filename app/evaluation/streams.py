@@ -109,17 +109,29 @@ class Word:
 
 
 def words_of(stream: Stream, spans: Sequence[Bounds], words: Sequence[Bounds]) -> list[Word]:
-    """What was said in a stream, in time order; spans, words as `Rendered` has them."""
+    """What was said in a stream, in time order; spans, words as `Rendered` has them. Labels beyond the end are not."""
     out = []
-    for clip, (start, _), word in zip(stream.clips, spans, words, strict=True):
+    for clip, (start, end), word in zip(stream.clips, spans, words, strict=True):
         if clip.keyword and tuple(word) != NOWHERE:
             out.append(Word(Label(int(word[0]), int(word[1]), clip.keyword), clip, clip.speaker))
         for said in clip.said:
-            if said.is_command:
-                at = said.label
+            at = said.label
+            if said.is_command and int(start) + at.start_sample < int(end):
                 label = Label(int(start) + at.start_sample, int(start) + at.end_sample, at.keyword)
                 out.append(Word(label, clip, said.speaker))
     return sorted(out, key=lambda item: item.label)
+
+
+def labels_beyond(stream: Stream, samples: int) -> Iterator[str]:
+    """A line for a recording of so many samples whose labels begin after its end: they are of other sound."""
+    clip = stream.clips[0]
+    late = sum(said.label.start_sample >= samples for said in clip.said)
+    if late:
+        last_s, end_s = (n / SAMPLE_RATE_HZ for n in (max(s.label.start_sample for s in clip.said), samples))
+        yield (
+            f"{clip.path}: {late} of its labels begin after its end, {end_s:.2f} s, the last at {last_s:.2f} s; labels "
+            "count samples at 16 kHz whatever the rate of the file"
+        )
 
 
 def render(stream: Stream) -> Rendered:

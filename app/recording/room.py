@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ PIECE_S = 600.0
 _BYTES_PER_S = 2 * SAMPLE_RATE_HZ  # at most: FLAC takes half of it
 _SPARE_BYTES = 200_000_000  # left to everybody else on the disk
 _EPSILON_S = 0.5  # less is not worth a file
+_ABANDONED_S = 60.0  # what nobody wrote to for so long is of a run that was killed
 
 
 def recorded_s(folder: Path) -> float:
@@ -57,8 +59,9 @@ def record_room(
     where the disk is, or gets, full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".room-*.part"):  # of a run that was killed
-        left.unlink()
+    for left in folder.glob(".room-*.part"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_S:
+            left.unlink(missing_ok=True)
     total, piece = 0, _Piece(folder)
     complaint = None
     wanted = round(seconds * SAMPLE_RATE_HZ)
@@ -118,10 +121,16 @@ class _Piece:
         import soundfile
 
         number = 1
-        while (path := self._folder / f"room-{number:04}.flac").exists():
+        while any(path.exists() for path in (self._place(number), self._beside(number))):
             number += 1
-        self._path, self._part = path, path.with_name(f".{path.name}.part")
+        self._path, self._part = self._place(number), self._beside(number)
         descriptor = os.open(self._part, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE)
         self._file = soundfile.SoundFile(
             descriptor, "w", SAMPLE_RATE_HZ, channels=1, format="FLAC", subtype="PCM_16", closefd=True
         )
+
+    def _place(self, number: int) -> Path:
+        return self._folder / f"room-{number:04}.flac"
+
+    def _beside(self, number: int) -> Path:
+        return self._folder / f".room-{number:04}.flac.part"

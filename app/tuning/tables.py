@@ -2,26 +2,21 @@
 
 import math
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from ..evaluation.stream_tables import per_hour, share
+from ..tables import plain_console, titled_table
 from .choice import DAY_H, Choice
 from .targets import ERROR, FewFalseAccepts, Target
-
-_WIDTH = 200  # of a pipe, which has none of its own
 
 
 def show(choice: Choice, keywords: list[str], target: Target) -> None:
     """Print the operating points around the choice, its keywords, and what can be promised, to stdout."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = plain_console()
     console.print(_around(choice))
     console.print(_keywords(choice, keywords))
     for line in promises(choice, target):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def promises(choice: Choice, target: Target) -> list[str]:
@@ -46,7 +41,7 @@ def promises(choice: Choice, target: Target) -> list[str]:
 
 def _around(choice: Choice) -> Table:
     names = ("threshold", "missed", "false accepts", "per hour", "double triggers", "")
-    table = _table("Operating points, all keywords together", names)
+    table = titled_table("Operating points, all keywords together", names, ("",))
     for row in choice.around:
         low, high = min(row.thresholds), max(row.thresholds)
         point = row.point
@@ -64,20 +59,13 @@ def _around(choice: Choice) -> Table:
 
 def _keywords(choice: Choice, keywords: list[str]) -> Table:
     names = ("keyword", "threshold", "smoothing ms", "re-arm", "words", "missed", "false accepts")
-    table = _table("Chosen", names)
+    table = titled_table("Chosen", names, ("keyword",))
     for keyword, p in zip(keywords, choice.parameters, strict=True):
         if keyword in choice.points:
             point = choice.points[keyword]
             settings = (f"{p.threshold:.4g}", f"{p.smoothing_ms:g}", f"{p.rearm:.3g}")
             said = f"{point.misses.of:.0f}"
             table.add_row(keyword, *settings, said, share(point.misses), str(point.false_accepts.count))
-    return table
-
-
-def _table(title: str, names: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        table.add_column(name, justify="left" if name in ("keyword", "") else "right", no_wrap=True)
     return table
 
 

@@ -43,6 +43,17 @@ static int8_t clipped(int32_t code)
     return (int8_t)((code > 127) ? 127 : ((code < -128) ? -128 : code));
 }
 
+void hark_quantize(const int32_t mfcc[HARK_N_MFCC], int8_t features[HARK_N_MFCC])
+{
+    int c;
+
+    for (c = 0; c < HARK_N_MFCC; c++) {
+        const int64_t centred = (int64_t)mfcc[c] - hark_offset[c];
+
+        features[c] = clipped((int32_t)((centred * hark_multiplier[c] + ((int64_t)1 << 23)) >> 24)); /* < 2^48 >> 24 */
+    }
+}
+
 /* x / 2^bits, halves to the even number. */
 static int64_t nearest_even(int64_t x, unsigned bits)
 {

@@ -1,5 +1,5 @@
 /*
- * The network: int8 features to int8 logit codes, in integers.
+ * The network: cepstral coefficients to int8 features, and those to int8 logit codes, in integers.
  *
  * Push frames in order; ask for logits whenever a multiple of HARK_STEM_STRIDE of them (so also of HARK_STRIDE_FRAMES) has
  * come since hark_model_reset(), which is a window of silence.
@@ -37,6 +37,9 @@ typedef struct {
 
 /* A frame of digital silence. */
 extern const int8_t hark_silence[HARK_N_MFCC];
+
+/* Coefficients, Q16 -> what the network takes. */
+void hark_quantize(const int32_t mfcc[HARK_N_MFCC], int8_t features[HARK_N_MFCC]);
 
 void hark_model_reset(hark_model *model);
 

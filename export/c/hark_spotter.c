@@ -136,7 +136,7 @@ static bool push_frame(hark_spotter *spotter, hark_detection *detection)
     int8_t features[HARK_N_MFCC];
 
     hark_log_mel(&spotter->work, spotter->frame, log_mel);
-    hark_cepstrum(log_mel, mfcc);
+    hark_cepstrum(log_mel, mfcc, HARK_N_MFCC);
     hark_quantize(mfcc, features);
     spotter->filled = HARK_FRAME_SAMPLES - HARK_HOP_SAMPLES;
     (void)memmove(spotter->frame, spotter->frame + HARK_HOP_SAMPLES, spotter->filled * sizeof(int16_t));

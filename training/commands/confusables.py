@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..confusables import Tried
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_WIDTH = 160  # of a pipe, which has none of its own
 
 
 @click.command()
@@ -69,30 +68,23 @@ def confusables(
 
 
 def _show(model: str, tried: "Sequence[Tried]") -> None:
-    from rich.console import Console
+    from tinyhark.app.tables import plain_console
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = plain_console()
     by_keyword: dict[str, list[Tried]] = defaultdict(list)
     for one in tried:
         by_keyword[one.phrase.keyword].append(one)
-    console.print(f"What wakes {model}: synthetic voices; brackets are 95 % intervals", highlight=False)
+    console.print(f"What wakes {model}: synthetic voices; brackets are 95 % intervals")
     console.print(_fired(by_keyword))
     console.print(_totals(by_keyword))
     silent = ", ".join(one.phrase.text for one in tried if not one.fired.count)
-    console.print(f"Never fired: {silent or 'none'}", highlight=False)
+    console.print(f"Never fired: {silent or 'none'}")
 
 
 def _table(title: str, names: Sequence[str]) -> "Table":
-    from rich import box
-    from rich.table import Table
+    from tinyhark.app.tables import titled_table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in names:
-        text = name in ("keyword", "phrase", "kind", "heard as")
-        table.add_column(name, justify="left" if text else "right", no_wrap=text)
-    return table
+    return titled_table(title, names, ("keyword", "phrase", "kind", "heard as"))
 
 
 def _fired(by_keyword: "dict[str, list[Tried]]") -> "Table":

@@ -57,7 +57,7 @@ def _show(learned: "Learned", engines: list[str]) -> None:
             click.echo(line(condition, point))
     speech = next(iter(learned.synthetic.values())).false_accepts
     if speech.of:
-        click.echo(f"on {speech.of:.1f} hours of other speech that training never heard: {per_hour(speech)}")
+        click.echo(f"on {speech.of:.1f} hours of other speech, by which the threshold was chosen: {per_hour(speech)}")
     else:
         click.echo("no recordings of other speech in --stores: nothing is known of false accepts")
     if not learned.recorded:
@@ -68,6 +68,7 @@ def _show(learned: "Learned", engines: list[str]) -> None:
 
 
 _HONESTY = (
-    "Real voices differ from synthetic ones: expect several times these misses of people. Record the phrase (hark "
-    "record) and train again with --recordings, or tune the threshold on your own sound (hark tune)."
+    "Real voices differ from synthetic ones: of a phrase trained so, for which there were recordings, this missed more "
+    "than a third. Record the phrase (hark record) and train again with --recordings, or tune the threshold on your "
+    "own sound (hark tune)."
 )

@@ -32,7 +32,7 @@ static void front_end(void)
     int32_t mfcc[HARK_N_MFCC];
 
     hark_log_mel(&spotter.work, sound, log_mel);
-    hark_cepstrum(log_mel, mfcc);
+    hark_cepstrum(log_mel, mfcc, HARK_N_MFCC);
     hark_quantize(mfcc, features);
 }
 

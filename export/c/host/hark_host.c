@@ -36,7 +36,7 @@ size_t host_frames(const int16_t *sound, size_t count, size_t hop, int32_t *log_
 
     host_log_mel(sound, frames, hop, log_mel);
     for (i = 0U; i < frames; i++) {
-        hark_cepstrum(log_mel + i * HARK_BANDS, mfcc + i * HARK_N_MFCC);
+        hark_cepstrum(log_mel + i * HARK_BANDS, mfcc + i * HARK_N_MFCC, HARK_N_MFCC);
     }
     return frames;
 }

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# The tests of what runs on a Raspberry Pi, on an emulated 64-bit ARM processor: signal processing, decisions, spotter,
+# the shipped models by their golden inputs; and whether the demo recording gives the same events as here.
+#
+#     scripts/test_aarch64.sh FOLDER      what it fetches, some 350 MB, stays in FOLDER for the next time
+#
+# Needs Debian's mmdebstrap and qemu-user-static, and root or namespaces of one's own. It takes a quarter of an hour.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [ $# -ne 1 ]; then
+    echo "usage: scripts/test_aarch64.sh FOLDER" >&2
+    exit 2
+fi
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+tests=(front_end front_end_bounds posterior decision gate matching intervals spotter model_file shipped_model audio_parts)
+files=("${tests[@]/#/tests/test_}")
+
+if [ ! -d "$folder/system" ]; then
+    echo "== Debian 12 for arm64: Python and what the wheels need; unpacked, nothing of it runs here"
+    wanted=python3-minimal,libpython3.11-stdlib,libstdc++6,libgcc-s1,libssl3,libffi8,zlib1g,libbz2-1.0,liblzma5
+    wanted+=,libsqlite3-0,libuuid1,libexpat1,libncursesw6,libreadline8
+    mmdebstrap --variant=extract --architectures=arm64 --include="$wanted" bookworm "$folder/system.new"
+    mv "$folder/system.new" "$folder/system"
+fi
+
+if [ ! -d "$folder/packages" ]; then
+    echo "== wheels for arm64"
+    platforms=(--platform manylinux2014_aarch64)
+    for minor in $(seq 17 28); do platforms+=(--platform "manylinux_2_${minor}_aarch64"); done
+    "$root/scripts/python" -m pip install --quiet --target "$folder/packages.new" --only-binary :all: \
+        --python-version 3.11 "${platforms[@]}" \
+        numpy onnxruntime soundfile soxr sounddevice click rich msgspec onnx pytest hypothesis
+    mv "$folder/packages.new" "$folder/packages"
+fi
+
+mkdir -p "$folder/checkout/tinyhark"
+for name in app dsp export training; do ln -sfn "$root/$name" "$folder/checkout/tinyhark/$name"; done
+
+# onnxruntime reads /proc/cpuinfo, which QEMU leaves as it is here, and breaks off at a processor that is no ARM.
+for number in 0 1 2 3; do
+    printf 'processor\t: %d\nFeatures\t: fp asimd evtstrm crc32 cpuid\n' "$number"
+    printf 'CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n'
+done >"$folder/cpuinfo"
+
+namespace=(unshare --mount)
+[ "$(id -u)" -eq 0 ] || namespace+=(--map-root-user)
+on_arm() { # Python of a Raspberry Pi 4's processor
+    # shellcheck disable=SC2016
+    "${namespace[@]}" sh -c 'mount --bind "$0" /proc/cpuinfo && exec "$@"' "$folder/cpuinfo" \
+        qemu-aarch64-static -cpu cortex-a72 -L "$folder/system" -E PYTHONHOME="$folder/system/usr" \
+        -E PYTHONPATH="$folder/packages:$folder/checkout" -E PYTHONDONTWRITEBYTECODE=1 -E OPENBLAS_NUM_THREADS=1 \
+        "$folder/system/usr/bin/python3.11" "$@"
+}
+
+cd "$root"
+echo "== the demo recording, there and here"
+on_arm -c 'import numpy, onnxruntime, platform; print(platform.machine(), numpy.__version__, onnxruntime.__version__)'
+on_arm -m tinyhark.app detect --json app/demo/demo.opus >"$folder/there.jsonl"
+scripts/python -m tinyhark.app detect --json app/demo/demo.opus >"$folder/here.jsonl"
+diff "$folder/here.jsonl" "$folder/there.jsonl"
+echo "$(wc -l <"$folder/there.jsonl") events, the same"
+
+echo "== tests"
+on_arm -m pytest -q -m "not slow" -p no:cacheprovider "${files[@]/%/.py}"

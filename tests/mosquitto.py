@@ -1,0 +1,128 @@
+"""A broker of our own as the edge of the machine: a real mosquitto, and another client that listens to it.
+
+`conftest.py` registers this file as a plugin.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+WAIT_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """A broker of its own for a test, which keeps nothing on disk."""
+
+    def __init__(self, folder: Path, *rules: str) -> None:
+        self.port = free_port()
+        self._file = folder / "mosquitto.conf"
+        self._file.write_text("\n".join([f"listener {self.port} 127.0.0.1", "persistence false", "user root", *rules]))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert MOSQUITTO
+        self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._file)], stderr=subprocess.DEVNULL)
+        due_s = time.monotonic() + WAIT_S
+        while not self._answers():
+            assert time.monotonic() < due_s
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+
+class Listener:
+    """Another client of the broker: what it heard, by topic, and the newest retained of each."""
+
+    def __init__(self, port: int) -> None:
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self.heard: list[tuple[str, str]] = []
+        self._client: Any = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = lambda _, __, message: self.heard.append(
+            (message.topic, message.payload.decode("latin-1"))
+        )
+        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._client.reconnect_delay_set(0.05, 0.2)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def payloads(self, topic: str) -> list[str]:
+        return [payload for name, payload in self.heard if name == topic]
+
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """`mosquitto(*rules)`: a running broker that ends with the test; skips where there is none."""
+    if MOSQUITTO is None:
+        pytest.skip("no mosquitto here: apt-get install mosquitto")
+    pytest.importorskip("paho.mqtt", reason="the extra `daemon` is not installed")
+    running: list[Mosquitto] = []
+
+    def start(*rules: str) -> Mosquitto:
+        running.append(Mosquitto(tmp_path, *(rules or ["allow_anonymous true"])))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+
+
+@pytest.fixture
+def broker(mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
+    """One that lets everybody in."""
+    return mosquitto()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[int], Listener]]:
+    """`listen(port)`: another client of a broker, which ends with the test."""
+    running: list[Listener] = []
+
+    def start(port: int) -> Listener:
+        running.append(Listener(port))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def listener(broker: Mosquitto, listen: Callable[[int], Listener]) -> Listener:
+    """Another client of `broker`."""
+    return listen(broker.port)
