@@ -157,14 +157,20 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and options.smoothing_ms is not None:
         parser.error("--write keeps the model's smoothing; leave out --smoothing-ms")
-    lay_out(options.data, options.work, with_said=options.with_said)
-    model, heard = hear_all(options.runs, options.work, options.jobs)
+    work, data = (
+        options.work / "without-said",
+        "wake phrases and negatives, out of fold, without 8 sentences that say computer",
+    )
+    if options.with_said:
+        work, data = options.work / "all", "wake phrases and negatives, out of fold"
+    lay_out(options.data, work, with_said=options.with_said)
+    model, heard = hear_all(options.runs, work, options.jobs)
     rule = {} if options.smoothing_ms is None else {"smoothing_ms": options.smoothing_ms}
     thresholds = choose(measured(model, heard, {}, **rule), options.false_accepts)
     judged = measured(model, heard, thresholds, **rule)
     show(judged, thresholds)
     if options.write:
-        write_points(options.write, points_of(figures(judged, model.name), "wake phrases and negatives, out of fold"))
+        write_points(options.write, points_of(figures(judged, model.name), data))
 
 
 if __name__ == "__main__":

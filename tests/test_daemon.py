@@ -149,6 +149,22 @@ def test_a_new_configuration_is_taken_without_losing_a_word(write: Callable[...,
     assert ends == sorted(ends), "time goes on"
 
 
+def test_an_output_is_replaced_where_a_section_that_it_depends_on_is_another(write: Callable[..., Path]) -> None:
+    setup = set_up(write("[stdout]"))
+    setup.outputs["stdout"] = old = Collects()
+    old.sections, new = ("detection",), Collects()
+
+    def load() -> Setup:
+        changed = set_up(write("[detection]\ngate = true\n[stdout]"))
+        changed.outputs["stdout"] = new
+        return changed
+
+    daemon = Daemon(setup, load, NOBODY)
+    old.at = {1: daemon.reload, 2: lambda: wait_for_the_new(daemon)}
+    daemon.run()
+    assert old.calls == new.calls == ["start", "stop"]
+
+
 def test_a_bad_configuration_changes_nothing(write: Callable[..., Path], caplog: pytest.LogCaptureFixture) -> None:
     path = write()
     setup = set_up(path)
