@@ -103,8 +103,8 @@ def cut(path: Path) -> None:
 
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda path: path, "no such file"),
-    "folder": (Path.mkdir, "is a folder"),
+    "missing": (lambda path: path, "cannot be read: No such file"),
+    "folder": (Path.mkdir, "cannot be read: Is a directory"),
     "empty": (Path.touch, "is empty"),
     "text": (lambda path: path.write_text("# no sound\n" * 99), "is no sound file"),
     "random": (lambda path: path.write_bytes(RNG.bytes(9999)), "is no sound file"),
