@@ -70,7 +70,8 @@ def write(tmp_path: Path, tiny_model: Path, sound: Sound) -> Callable[..., Path]
     """`write(detection="...")`: a configuration that hears the tones in a file."""
 
     def make(more: str = "", name: str = "a.wav") -> Path:
-        soundfile.write(tmp_path / name, sound, 16_000)
+        if not (tmp_path / name).exists():  # a daemon may be reading it
+            soundfile.write(tmp_path / name, sound, 16_000)
         path = tmp_path / "hark.toml"
         path.write_text(f'[audio]\nsource = "file"\npath = "{name}"\n[model]\nname = "{tiny_model}"\n{more}')
         return path
