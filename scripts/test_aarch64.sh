@@ -4,7 +4,8 @@
 #
 #     scripts/test_aarch64.sh FOLDER      what it fetches, some 350 MB, stays in FOLDER for the next time
 #
-# Needs Debian's mmdebstrap and qemu-user-static, and root or namespaces of one's own. It takes a quarter of an hour.
+# Needs Debian's mmdebstrap, qemu-user-static and gcc-aarch64-linux-gnu, and root or namespaces of one's own. It takes
+# some ten minutes.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ $# -ne 1 ]; then
@@ -13,13 +14,14 @@ if [ $# -ne 1 ]; then
 fi
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
+cd "$root"
 tests=(front_end front_end_bounds posterior decision gate matching intervals spotter model_file shipped_model audio_parts)
 files=("${tests[@]/#/tests/test_}")
 
 if [ ! -d "$folder/system" ]; then
     echo "== Debian 12 for arm64: Python and what the wheels need; unpacked, nothing of it runs here"
-    wanted=python3-minimal,libpython3.11-stdlib,libstdc++6,libgcc-s1,libssl3,libffi8,zlib1g,libbz2-1.0,liblzma5
-    wanted+=,libsqlite3-0,libuuid1,libexpat1,libncursesw6,libreadline8
+    wanted=python3-minimal,libpython3.11-stdlib,libpython3.11-dev,libstdc++6,libgcc-s1,libssl3,libffi8,zlib1g
+    wanted+=,libbz2-1.0,liblzma5,libsqlite3-0,libuuid1,libexpat1,libncursesw6,libreadline8
     mmdebstrap --variant=extract --architectures=arm64 --include="$wanted" bookworm "$folder/system.new"
     mv "$folder/system.new" "$folder/system"
 fi
@@ -34,8 +36,14 @@ if [ ! -d "$folder/packages" ]; then
     mv "$folder/packages.new" "$folder/packages"
 fi
 
+echo "== tinyhark, with its front end in C"
+rm -rf "$folder/checkout"
 mkdir -p "$folder/checkout/tinyhark"
-for name in app dsp export training; do ln -sfn "$root/$name" "$folder/checkout/tinyhark/$name"; done
+cp -r app dsp export training "$folder/checkout/tinyhark"
+rm -f "$folder"/checkout/tinyhark/dsp/_front_end*.so
+aarch64-linux-gnu-gcc -O3 -shared -fPIC -DPy_LIMITED_API=0x030B0000 -Iexport/c -I"$folder/system/usr/include/python3.11" \
+    -I"$folder/system/usr/include" -o "$folder/checkout/tinyhark/dsp/_front_end.abi3.so" \
+    dsp/_front_end.c dsp/_front_end_avx2.c export/c/hark_frontend.c -lm
 
 # onnxruntime reads /proc/cpuinfo, which QEMU leaves as it is here, and breaks off at a processor that is no ARM.
 for number in 0 1 2 3; do
@@ -53,7 +61,6 @@ on_arm() { # Python of a Raspberry Pi 4's processor
         "$folder/system/usr/bin/python3.11" "$@"
 }
 
-cd "$root"
 echo "== the demo recording, there and here"
 on_arm -c 'import numpy, onnxruntime, platform; print(platform.machine(), numpy.__version__, onnxruntime.__version__)'
 on_arm -m tinyhark.app detect --json app/demo/demo.opus >"$folder/there.jsonl"
