@@ -69,4 +69,4 @@ diff "$folder/here.jsonl" "$folder/there.jsonl"
 echo "$(wc -l <"$folder/there.jsonl") events, the same"
 
 echo "== tests"
-on_arm -m pytest -q -m "not slow" -p no:cacheprovider "${files[@]/%/.py}"
+on_arm -m pytest -q -m "not slow" -p no:cacheprovider --hypothesis-profile=ci "${files[@]/%/.py}"
