@@ -47,13 +47,14 @@ def twiddle() -> tuple[Table, Table]:
     return to_fixed(np.cos(angle)), -to_fixed(np.sin(angle))
 
 
+def mel(hz: ArrayLike) -> NDArray[np.float64]:
+    """Hz on the HTK mel scale (O'Shaughnessy 1987)."""
+    return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hz, np.float64) / 700.0))
+
+
 @cache
 def mel_weights() -> Table:
-    """[40, 257] triangles of peak 1, equally spaced on the HTK mel scale (O'Shaughnessy 1987), Q12."""
-
-    def mel(hz: ArrayLike) -> NDArray[np.float64]:
-        return np.asarray(2595.0 * np.log10(1.0 + np.asarray(hz, np.float64) / 700.0))
-
+    """[40, 257] triangles of peak 1, equally spaced on the mel scale, Q12."""
     edges = np.linspace(mel(LOW_HZ), mel(HIGH_HZ), BANDS + 2)
     bins = mel(np.arange(FRAME_SAMPLES // 2 + 1) * SAMPLE_RATE_HZ / FRAME_SAMPLES)
     low, mid, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
@@ -63,8 +64,7 @@ def mel_weights() -> Table:
 
 def band_centres_hz() -> NDArray[np.float64]:
     """[40] where the triangles of `mel_weights` have their peaks."""
-    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (LOW_HZ, HIGH_HZ))
-    return np.asarray(700.0 * (10 ** (np.linspace(low, high, BANDS + 2)[1:-1] / 2595.0) - 1))
+    return np.asarray(700.0 * (10 ** (np.linspace(mel(LOW_HZ), mel(HIGH_HZ), BANDS + 2)[1:-1] / 2595.0) - 1))
 
 
 @cache

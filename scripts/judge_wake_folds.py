@@ -12,6 +12,7 @@ import argparse
 import csv
 import io
 import itertools
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,14 @@ SNRS_DB = (None, 10.0, 5.0)
 NOISE_FROM = 0.7  # of each background recording: what comes before is trained on
 
 
-def lay_out(data: Path, work: Path, *, with_said: bool = False) -> None:
-    """Sort the recordings by fold: fold-K/positives/PHRASE/*, fold-K/negatives/SET/all.flac; noise/*.flac."""
+def said_in_negatives() -> dict[str, str]:
+    """Recording of the negatives -> the phrase that is said in it."""
     with SAID.open(newline="") as file:
-        said = set() if with_said else {row["recording"] for row in csv.DictReader(file)}
+        return {row["recording"]: row["keyword"] for row in csv.DictReader(file)}
+
+
+def lay_out(data: Path, work: Path, left_out: Container[str] = ()) -> None:
+    """Sort the recordings by fold: fold-K/positives/PHRASE/*, fold-K/negatives/SET/all.flac; noise/*.flac."""
     with TABLE.open(newline="") as file:
         fold = {row["recording"]: int(row["fold"]) for row in csv.DictReader(file)}
     for path in sorted((data / "wake-phrases").glob("*/*")):
@@ -55,7 +60,7 @@ def lay_out(data: Path, work: Path, *, with_said: bool = False) -> None:
         parts: list[list[np.ndarray]] = [[] for _ in FOLDS]
         with table.open(newline="") as file:
             for row in csv.DictReader(file):
-                if row["recording"] in said:
+                if row["recording"] in left_out:
                     continue
                 first = int(row["first_sample"]) * rate // 16_000
                 parts[fold[row["recording"]]].append(sound[first : first + int(row["samples"]) * rate // 16_000])
@@ -157,19 +162,18 @@ def main() -> None:
     options = parser.parse_args()
     if options.write and options.smoothing_ms is not None:
         parser.error("--write keeps the model's smoothing; leave out --smoothing-ms")
-    work, data = (
-        options.work / "without-said",
-        "wake phrases and negatives, out of fold, without 8 sentences that say computer",
-    )
-    if options.with_said:
-        work, data = options.work / "all", "wake phrases and negatives, out of fold"
-    lay_out(options.data, work, with_said=options.with_said)
+    work = options.work / ("all" if options.with_said else "without-said")
+    said = said_in_negatives()
+    lay_out(options.data, work, () if options.with_said else said)
     model, heard = hear_all(options.runs, work, options.jobs)
     rule = {} if options.smoothing_ms is None else {"smoothing_ms": options.smoothing_ms}
     thresholds = choose(measured(model, heard, {}, **rule), options.false_accepts)
     judged = measured(model, heard, thresholds, **rule)
     show(judged, thresholds)
     if options.write:
+        data = "wake phrases and negatives, out of fold"
+        if said and not options.with_said:
+            data += f", without {len(said)} sentences that say {' or '.join(sorted(set(said.values())))}"
         write_points(options.write, points_of(figures(judged, model.name), data))
 
 

@@ -52,7 +52,7 @@ say wake-near 8 32 "a letter" "a luxury" "all extra" alexander alexandria alexis
     commuter pewter tutor scooter community "carve this" "charge us" harness harvest "jar of" jars jarred "jar this" marvelous \
     nervous service starving tarnish travis java "hey jar" busboy cowboy "no boy" "show boy" "slow boy" snowball snowboard \
     "snow bowl" snowing snowman "snow white" tomboy "toy boy" snow boy
-# Heard as `computer` over the telephone once: the second half of it is all these have.
+# What ends as `computer` does, or begins so.
 say wake-near 12 34 operator operators operated "operator please" "opera tour" cooperate "come over here" "come to the" computing \
     commander camera competitor composer counter deputy "keep her" peter "the printer" "to her" tuber "want to hear" "who put her"
 say wake 60 31 "alexa|alexa!|alexa?" "computer|computer!|computer?" "jarvis|jarvis!|jarvis?" "snowboy|snowboy!|snowboy?"

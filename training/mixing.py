@@ -151,13 +151,9 @@ def _filled(
 
 def _warp(pitch: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
     """Bands to read for each band when the frequency axis is scaled by `pitch`: [batch, 40] index and fraction."""
-
-    def mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0))
-
-    low, high = mel(np.array(LOW_HZ)), mel(np.array(HIGH_HZ))
+    low, high = tables.mel((LOW_HZ, HIGH_HZ))
     step = (high - low) / (BANDS + 1)
-    position = np.clip((mel(tables.band_centres_hz() / pitch[:, None]) - low) / step - 1, 0, BANDS - 1)
+    position = np.clip((tables.mel(tables.band_centres_hz() / pitch[:, None]) - low) / step - 1, 0, BANDS - 1)
     index = np.minimum(np.floor(position), BANDS - 2).astype(np.int64)
     return torch.from_numpy(index), torch.from_numpy((position - index).astype(np.float32))
 

@@ -7,7 +7,7 @@ from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 from ..detection import Detection
 from .config import Config, Preroll
 from .counters import Counters
-from .recent import Recent, wav_header
+from .recent import Recent
 
 
 class Control:
@@ -61,9 +61,4 @@ class Control:
             return None
         start = detection.end_sample - round(preroll.before_s * SAMPLE_RATE_HZ)
         end = detection.end_sample + round(preroll.after_s * SAMPLE_RATE_HZ)
-        return self._wav(start, end)
-
-    def _wav(self, start_sample: int, end_sample: int) -> Iterator[bytes]:
-        yield wav_header(end_sample - start_sample)
-        for piece in self.recent.read(start_sample, end_sample):
-            yield piece.astype("<i2").tobytes()
+        return self.recent.read_wav(start, end)

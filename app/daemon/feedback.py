@@ -14,7 +14,6 @@ from ..errors import HarkError
 from .control import Control
 from .event import Event
 from .output import Output
-from .recent import wav_header
 
 log = logging.getLogger(__name__)
 
@@ -71,17 +70,15 @@ class Feedback(Output):
 
     def _sound(self, event: Event) -> bytes:
         end = event.detection.end_sample + round(_AFTER_S * SAMPLE_RATE_HZ)
-        pieces = self._control.recent.read(end - round(self._seconds * SAMPLE_RATE_HZ), end)
-        return b"".join(piece.astype("<i2").tobytes() for piece in pieces)
+        return b"".join(self._control.recent.read_wav(end - round(self._seconds * SAMPLE_RATE_HZ), end))
 
-    def _keep(self, event: Event, sound: bytes) -> None:
+    def _keep(self, event: Event, wav: bytes) -> None:
         time = event.wall_time.astimezone(UTC)
         word = re.sub(r"[^\w-]", "_", event.detection.keyword)[:40]
         path = self._folder / f"false-wake-{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03d}-{word}.wav"
-        data = wav_header(len(sound) // 2) + sound
         try:
-            self._make_room(len(data))
-            write_bytes(path, data, 0o600)
+            self._make_room(len(wav))
+            write_bytes(path, wav, 0o600)
         except (OSError, HarkError) as error:
             log.error("feedback: %s", error)
         else:

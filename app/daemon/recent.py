@@ -46,6 +46,12 @@ class Recent:
             yield piece
             at += len(piece)
 
+    def read_wav(self, start_sample: int, end_sample: int) -> Iterator[bytes]:
+        """The same as a WAV file, piece by piece."""
+        yield _wav_header(end_sample - start_sample)
+        for piece in self.read(start_sample, end_sample):
+            yield piece.astype("<i2").tobytes()
+
     def _piece(self, stream: int, at: int, end_sample: int) -> Samples:
         with self._changed:
             came = self._changed.wait_for(lambda: self._end_sample > at or self._stream != stream, _PATIENCE_S)
@@ -62,8 +68,8 @@ class Recent:
         return np.zeros(silent_to - at, np.int16)
 
 
-def wav_header(samples: int) -> bytes:
-    """The head of a WAV file of so many 16 kHz mono int16 samples."""
+def _wav_header(samples: int) -> bytes:
+    """Of a file of so many 16 kHz mono int16 samples."""
     size = 2 * samples
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ, 2, 16)
     return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)

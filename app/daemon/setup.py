@@ -1,7 +1,8 @@
 """From a configuration to what the daemon runs with: a source, a spotter, outputs."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,10 +110,8 @@ def outputs_of(config: c.Config, control: Control, spotter: Spotter) -> dict[str
 
 
 def _http(http: c.Http, control: Control) -> Output:
-    try:
+    with _libraries("http"):
         from .http_output import HttpOutput
-    except ImportError as error:
-        raise HarkError(f"[http] needs {error.name}; pip install 'tinyhark[daemon]'") from None
     token = None if http.token_file is None else _token(Path(http.token_file))
     return HttpOutput(http.address, http.port, http.hosts, token, control)
 
@@ -120,17 +119,11 @@ def _http(http: c.Http, control: Control) -> Output:
 def _mqtt(mqtt: c.Mqtt, control: Control, keywords: list[str]) -> Output:
     import ssl  # 2 MB that a daemon without it does without
 
-    try:
+    with _libraries("mqtt"):
         from .mqtt import Broker, Mqtt
-    except ImportError as error:
-        raise HarkError(f"[mqtt] needs {error.name}; pip install 'tinyhark[daemon]'") from None
     password = None
     if mqtt.password_file is not None:
-        try:
-            password = Path(mqtt.password_file).read_text(encoding="utf-8").rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise HarkError(f"[mqtt] password_file: {mqtt.password_file}: cannot be read: {reason}") from None
+        password = _secret("[mqtt] password_file", Path(mqtt.password_file), "UTF-8").rstrip("\n")
     port = mqtt.port or (8883 if mqtt.tls else 1883)
     try:
         tls = ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None
@@ -142,11 +135,9 @@ def _mqtt(mqtt: c.Mqtt, control: Control, keywords: list[str]) -> Output:
 
 def _wyoming(config: c.Config, spotter: Spotter) -> Output:
     assert config.wyoming
-    try:
+    with _libraries("wyoming"):
         from .wyoming_output import WyomingOutput
         from .wyoming_service import WyomingService
-    except ImportError as error:
-        raise HarkError(f"[wyoming] needs {error.name}; pip install 'tinyhark[daemon]'") from None
     place, allow = check_place(config.wyoming.uri, config.wyoming.allow)
     keywords = config.model.keywords or spotter.keywords
     return WyomingOutput(WyomingService(place, allow, lambda: spotter_of(config, spotter.models), keywords))
@@ -154,17 +145,31 @@ def _wyoming(config: c.Config, spotter: Spotter) -> Output:
 
 def _token(path: Path) -> str:
     """The token in a file; HarkError where there is none that cannot be guessed."""
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
-        raise HarkError(f"[http] token_file: {path}: cannot be read: {reason}") from None
+    token = _secret("[http] token_file", path, "ASCII").strip()
     if len(token) < TOKEN_CHARACTERS or not token.isprintable():
         raise HarkError(
             f"[http] token_file: {path}: must hold one line of at least {TOKEN_CHARACTERS} characters: "
             f"openssl rand -hex {TOKEN_CHARACTERS // 2}"
         )
     return token
+
+
+@contextmanager
+def _libraries(section: str) -> Iterator[None]:
+    """Around the imports of a section's own libraries: HarkError that says how to get one that is missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise HarkError(f"[{section}] needs {error.name}; pip install 'tinyhark[daemon]'") from None
+
+
+def _secret(key: str, path: Path, encoding: str) -> str:
+    """What stands in the file that a key names; HarkError where it cannot be read."""
+    try:
+        return path.read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is no {encoding} text"
+        raise HarkError(f"{key}: {path}: cannot be read: {reason}") from None
 
 
 def _check_commands(config: c.Config, keywords: list[str]) -> None:
