@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,16 @@ def model_with(
         return write_model(tmp_path / "changed.onnx", network or tiny_network, metadata)
 
     return make
+
+
+@pytest.fixture(scope="module", params=["numpy", "c"])
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The front end computed by each implementation."""
+    if request.param == "c" and not importlib.util.find_spec("tinyhark.dsp._front_end"):
+        pytest.skip("the front end was not built in C")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYHARK_FRONT_END", request.param)
+        yield request.param
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,23 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import free_port, until
 
 MOSQUITTO = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
 WAIT_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Mosquitto:
@@ -39,10 +32,7 @@ class Mosquitto:
     def start(self) -> None:
         assert MOSQUITTO
         self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._file)], stderr=subprocess.DEVNULL)
-        due_s = time.monotonic() + WAIT_S
-        while not self._answers():
-            assert time.monotonic() < due_s
-            time.sleep(0.02)
+        until(self._answers)
 
     def kill(self) -> None:
         if self._process:

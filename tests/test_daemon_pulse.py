@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from waiting import free_port
 
 pytest.importorskip("wyoming", reason="the extra `daemon` is not installed")
 
@@ -71,13 +71,6 @@ class Daemon:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < due_s, self.log.read_text()
             time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

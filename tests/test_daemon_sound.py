@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import wave
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from waiting import until
 
 from tinyhark.app.daemon import config as c
 from tinyhark.app.daemon.chime import Chime
@@ -33,13 +33,6 @@ Sound = NDArray[np.int16]
 WAIT_S = 60
 BLOCK = 640
 RAMP = np.arange(16_000, dtype=np.int16)
-
-
-def until(ready: Callable[[], object]) -> None:
-    due_s = time.monotonic() + WAIT_S
-    while not ready():
-        assert time.monotonic() < due_s
-        time.sleep(0.02)
 
 
 def fed(recent: Recent, sound: Sound, origin: int = 0) -> None:

@@ -3,12 +3,12 @@
 import json
 import logging
 import os
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from tinyhark.app.daemon.event import Event
 from tinyhark.app.daemon.exec_hook import ExecHook
@@ -21,13 +21,6 @@ WHEN = datetime(2026, 3, 1, 12, 30, 1, 250_000, UTC)
 
 def event(keyword: str = "on") -> Event:
     return Event(Detection(keyword, 0.75, 1600, 17_600, "tones"), WHEN)
-
-
-def until(ready: Callable[[], object]) -> None:
-    due_s = time.monotonic() + WAIT_S
-    while not ready():
-        assert time.monotonic() < due_s
-        time.sleep(0.01)
 
 
 def idle(hook: ExecHook) -> Callable[[], bool]:

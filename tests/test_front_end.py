@@ -1,7 +1,6 @@
 """The front end: equal to the golden vectors bit for bit, whole or in chunks."""
 
 import hashlib
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +19,7 @@ with np.load(VECTORS_FILE) as _file:
 SIGNALS = sorted(name.removesuffix("/audio") for name in VECTORS if name.endswith("/audio"))
 
 
-@pytest.fixture(scope="module", autouse=True, params=["numpy", "c"])
-def implementation(request):
-    """Everything in this file holds for both implementations."""
-    if request.param == "c" and not importlib.util.find_spec("tinyhark.dsp._front_end"):
-        pytest.skip("the front end was not built in C")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYHARK_FRONT_END", request.param)
-        yield request.param
+pytestmark = pytest.mark.usefixtures("implementation")  # all of this holds for both
 
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=60)

@@ -1,7 +1,5 @@
 """The front end beside the same chain in plain int64 with explicit shifts, on sound that the golden vectors lack."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,14 +11,7 @@ from tinyhark.dsp.front_end import FrontEnd
 Q = tables.TABLE_BITS
 
 
-@pytest.fixture(scope="module", autouse=True, params=["numpy", "c"])
-def implementation(request):
-    """Everything in this file holds for both implementations."""
-    if request.param == "c" and not importlib.util.find_spec("tinyhark.dsp._front_end"):
-        pytest.skip("the front end was not built in C")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYHARK_FRONT_END", request.param)
-        yield request.param
+pytestmark = pytest.mark.usefixtures("implementation")  # all of this holds for both
 
 
 def rounded(x: np.ndarray, bits: int) -> np.ndarray:

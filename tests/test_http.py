@@ -4,8 +4,7 @@ import http.client
 import io
 import json
 import socket
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import until
 
 from tinyhark.app.daemon.config import Config, Preroll
 from tinyhark.app.daemon.control import Control
@@ -55,13 +55,6 @@ class Served:
         except ConnectionRefusedError:
             return False
         return True
-
-
-def until(ready: Callable[[], object]) -> None:
-    due_s = time.monotonic() + WAIT_S
-    while not ready():
-        assert time.monotonic() < due_s
-        time.sleep(0.02)
 
 
 @pytest.fixture

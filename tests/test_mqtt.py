@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import free_port, until
 
 pytest.importorskip("aiomqtt", reason="the extra `daemon` is not installed")
 
@@ -25,20 +26,6 @@ from tinyhark.app.detection import Detection
 
 WAIT_S = 60
 WHEN = datetime(2026, 3, 1, 12, 30, 1, 250_000, UTC)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def until(ready: Callable[[], object]) -> None:
-    due_s = time.monotonic() + WAIT_S
-    while not ready():
-        assert time.monotonic() < due_s
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from waiting import free_port
 
 pytest.importorskip("wyoming", reason="the extra `daemon` is not installed")
 
@@ -132,7 +133,7 @@ def test_the_command_ends_when_it_is_told_to_and_leaves_no_socket(
 
 def test_others_are_closed_with_one_line(wyoming: Any, tones: Model, caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
-        place = Place.parse(f"tcp://127.0.0.1:{wyoming.free_port()}")
+        place = Place.parse(f"tcp://127.0.0.1:{free_port()}")
         service = WyomingService(place, [], lambda: Spotter(tones), tones.keywords)
         service._allow = service._allow[1:]  # as if this machine were another one
         stopping, ready = asyncio.Event(), asyncio.Event()

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from waiting import free_port
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncClient
 from wyoming.ping import Ping, Pong
@@ -42,14 +42,7 @@ def two_words(say: Callable[..., NDArray[np.int16]]) -> NDArray[np.int16]:
 @pytest.fixture(scope="session")
 def wyoming() -> SimpleNamespace:
     """The functions below."""
-    return SimpleNamespace(free_port=free_port, serving=serving, run=run, reached=reached, hear=hear)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return SimpleNamespace(serving=serving, run=run, reached=reached, hear=hear)
 
 
 @asynccontextmanager
