@@ -1,10 +1,8 @@
 """The output that people and programs ask over HTTP: aiohttp in a thread of its own."""
 
 import asyncio
-import logging
-import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import numpy as np
 
@@ -20,21 +18,20 @@ from .http_feed import Feed
 from .http_guard import Guard
 from .http_server import serve
 from .http_site import Site
-from .output import Output
-
-log = logging.getLogger(__name__)
+from .loop_output import LoopOutput
 
 _LEVEL_SAMPLES = SAMPLE_RATE_HZ // 10  # between two messages about level and scores
 _SCORE_SHOWN = 0.02
 _STUCK_S = 5.0  # a loop that told nothing for so long stands still
-_STOPPING_S = 1.0
 
 
-class HttpOutput(Output):
+class HttpOutput(LoopOutput):
     """Listens at host and port; hosts: names it is reached by beside its own; token: what everybody must know, if any.
 
     The thread that hears leaves what it tells to the event loop; levels and scores only while somebody views them.
     """
+
+    name = "http"
 
     def __init__(self, host: str, port: int, hosts: Collection[str], token: str | None, control: Control) -> None:
         self._host, self._port = host, port
@@ -49,15 +46,17 @@ class HttpOutput(Output):
 
     def start(self) -> None:
         """Listen soon; an address that cannot be had is tried again."""
-        self._loop, self._stopping = asyncio.new_event_loop(), asyncio.Event()
+        super().start()
         self._tell_state()
-        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
-        self._thread.start()
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Answer requests."""
+        await serve(self._site.application(), self._host, self._port, stopping)
 
     def event(self, event: Event) -> None:
         """Number it and tell it."""
         self._number += 1
-        self._call(self._feed.event, self._number, event)
+        self.call(self._feed.event, self._number, event)
 
     def state(self, state: State) -> None:
         """Tell it."""
@@ -75,7 +74,7 @@ class HttpOutput(Output):
         if spotter is not self._spotter:
             self._spotter = spotter
             thresholds = [round(p.threshold, 3) for p in spotter.parameters]
-            self._call(self._feed.now, "words", dict(zip(spotter.keywords, thresholds, strict=True)))
+            self.call(self._feed.now, "words", dict(zip(spotter.keywords, thresholds, strict=True)))
         if not self._feed.viewers:
             return
         self._meter.feed(samples)
@@ -86,7 +85,7 @@ class HttpOutput(Output):
                 self._peaks[word] = max(self._peaks.get(word, 0.0), round(float(step.scores[index]), 3))
         if self._samples >= _LEVEL_SAMPLES:
             level = self._meter.level
-            self._call(
+            self.call(
                 self._feed.level,
                 {
                     "rms_dbfs": round(level.rms_dbfs, 1),
@@ -97,11 +96,6 @@ class HttpOutput(Output):
                 },
             )
             self._samples, self._peaks = 0, {}
-
-    def stop(self) -> None:
-        """Close everything."""
-        self._call(self._stopping.set)
-        self._thread.join(_STOPPING_S)
 
     def current(self) -> State:
         """The daemon's state."""
@@ -115,17 +109,4 @@ class HttpOutput(Output):
 
     def _tell_state(self) -> None:
         now = {"state": self._state.name, "reason": self._state.reason, "muted": self._is_muted}
-        self._call(self._feed.now, "state", now)
-
-    def _call(self, act: Callable[..., None], *arguments: object) -> None:
-        """Have the event loop do something, unless it has ended."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(act, *arguments)
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(serve(self._site.application(), self._host, self._port, self._stopping))
-        except Exception:
-            log.exception("http: ended; the daemon goes on without it")
-        finally:
-            self._loop.close()
+        self.call(self._feed.now, "state", now)

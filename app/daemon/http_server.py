@@ -7,11 +7,13 @@ import time
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from ..errors import HarkError
+from .loop_output import when_it_can_be_had
+
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 64
 IDLE_S = 15.0  # for a request to come whole, and between two of them
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 _TOLD_S = 60  # refusals of one kind are told at most so often
 
 
@@ -32,7 +34,7 @@ async def serve(app: web.Application, host: str, port: int, stop: asyncio.Event,
     )
     await runner.setup()
     try:
-        server = await _listen(runner, host, port, stop)
+        server = await when_it_can_be_had(lambda: _listen(runner, host, port), stop)
         await stop.wait()
         if server is not None:
             server.close()
@@ -40,29 +42,20 @@ async def serve(app: web.Application, host: str, port: int, stop: asyncio.Event,
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, stop: asyncio.Event) -> asyncio.Server | None:
-    """The listening server; None where it was told to stop before it could."""
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    """The listening server; raises HarkError where the address cannot be had."""
     made = runner.server
     assert made is not None
 
     def connection() -> asyncio.Protocol:
         return made() if len(made.connections) < CONNECTIONS else _Refuses()
 
-    pause_s = FIRST_PAUSE_S
-    while not stop.is_set():
-        try:
-            server = await asyncio.get_running_loop().create_server(connection, host, port, backlog=16)
-        except OSError as error:
-            if pause_s == FIRST_PAUSE_S:
-                log.error("http: %s port %d: %s; it is tried again", host, port, error.strerror or error)
-        else:
-            log.info("http: listens", extra={"facts": {"address": host, "port": port}})
-            return server
-        try:
-            await asyncio.wait_for(stop.wait(), pause_s)
-        except TimeoutError:
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-    return None
+    try:
+        server = await asyncio.get_running_loop().create_server(connection, host, port, backlog=16)
+    except OSError as error:
+        raise HarkError(f"http: {host} port {port}: {error.strerror or error}") from None
+    log.info("http: listens", extra={"facts": {"address": host, "port": port}})
+    return server
 
 
 class _Refuses(asyncio.Protocol):

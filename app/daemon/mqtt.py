@@ -5,7 +5,6 @@ import json
 import logging
 import math
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from ..text import printable
 from .control import Control
 from .event import Event, State
 from .home_assistant import discovery, event_topic
-from .output import Output
+from .loop_output import LoopOutput
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +55,10 @@ class Broker:
         return f"{self.host}:{self.port}"
 
 
-class Mqtt(Output):
+class Mqtt(LoopOutput):
     """Publishes as long as the broker is there, tries again while it is not; one thread, one connection."""
 
+    name = "mqtt"
     sections = ("model",)  # the keywords that Home Assistant is told of
 
     def __init__(self, broker: Broker, keywords: Sequence[str], control: Control) -> None:
@@ -66,82 +66,54 @@ class Mqtt(Output):
         self._keywords = keywords
         self._events: deque[tuple[float, Event]] = deque()
         self._state, self._muted = State("starting"), control.is_muted
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
-        self._stopping = False
         self._told = ""
         self.dropped = 0
-
-    def start(self) -> None:
-        """Begin to connect."""
-        self._thread.start()
 
     def event(self, event: Event) -> None:
         """Publish it now or, for `keep_s`, when the broker is back."""
         if len(self._events) >= _KEPT:
             self._drop()
         self._events.append((time.monotonic(), event))
-        self._notice()
+        self.call(self._wake.set)
 
     def state(self, state: State) -> None:
         """Publish it, retained."""
         self._state = state
-        self._notice()
+        self.call(self._wake.set)
 
     def muted(self, is_muted: bool) -> None:
         """Publish it, retained."""
         self._muted = is_muted
-        self._notice()
-
-    def stop(self) -> None:
-        """Say goodbye, if that takes no more than a second."""
-        self._stopping = True
-        self._notice()
-        self._thread.join(1.0)
-
-    def _notice(self) -> None:
-        if self._loop is not None:
-            with suppress(RuntimeError):  # it is closed: the thread ended
-                self._loop.call_soon_threadsafe(self._wake.set)
+        self.call(self._wake.set)
 
     def _drop(self) -> None:
         with suppress(IndexError):
             self._events.popleft()
             self.dropped += 1
 
-    def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            self._loop.set_exception_handler(lambda *_: None)  # of connections that the library gave up
-            runner.run(self._keep_connected())
-
-    async def _keep_connected(self) -> None:
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Keep connected; say goodbye at the end, if that takes no more than a second."""
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of connections that the library gave up
         shortest_s, longest_s = _BACK_OFF_S
         wait_s = shortest_s
-        while not self._stopping:
+        while not stopping.is_set():
             since_s = math.inf
             try:
                 async with self._client() as client:
                     self._tell_once("")
                     since_s = time.monotonic()
-                    await self._serve(client)
+                    await self._serve(client, stopping)
             except Exception as error:  # whatever a peer made the library raise, the daemon goes on
-                if self._stopping:
+                if stopping.is_set():
                     return
                 if time.monotonic() - since_s > longest_s:  # or two daemons of one topic would push each other out fast
                     wait_s = shortest_s
                 reason = str(error).strip() or type(error).__name__
                 self._tell_once(f"{self._broker.place}: {reason}; trying again until it works")
-                self._wake.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._until_stopping(), wait_s)
+                    await asyncio.wait_for(stopping.wait(), wait_s)
                 wait_s = min(2 * wait_s, longest_s)
-
-    async def _until_stopping(self) -> None:
-        while not self._stopping:
-            await self._wake.wait()
-            self._wake.clear()
 
     def _tell_once(self, complaint: str) -> None:
         """A line for each outage and for its end, whatever changes in between."""
@@ -170,16 +142,16 @@ class Mqtt(Output):
             logger=_QUIET,
         )
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: aiomqtt.Client, stopping: asyncio.Event) -> None:
         commands = asyncio.create_task(self._obey(client))
         try:
-            await self._publish(client, commands)
+            await self._publish(client, commands, stopping)
         finally:
             commands.cancel()
             with suppress(asyncio.CancelledError, aiomqtt.MqttError):
                 await commands
 
-    async def _publish(self, client: aiomqtt.Client, commands: "asyncio.Task[None]") -> None:
+    async def _publish(self, client: aiomqtt.Client, commands: "asyncio.Task[None]", stopping: asyncio.Event) -> None:
         topic, sent = self._broker.topic, dict[str, str]()
         await client.subscribe(f"{topic}/+/set", qos=1)
         while True:
@@ -195,12 +167,13 @@ class Mqtt(Output):
                 await client.publish(event_topic(topic, event.detection.keyword), _payload(event), qos=1)
                 if self._events and self._events[0][1] is event:  # else it was dropped meanwhile, for a newer one
                     self._events.popleft()
-            if self._stopping:
+            if stopping.is_set():
                 await client.publish(f"{topic}/available", "offline", qos=1, retain=True)
                 return
-            woken = asyncio.create_task(self._wake.wait())
-            await asyncio.wait({woken, commands}, return_when=asyncio.FIRST_COMPLETED)
+            woken, told = (asyncio.create_task(one.wait()) for one in (self._wake, stopping))
+            await asyncio.wait({woken, told, commands}, return_when=asyncio.FIRST_COMPLETED)
             woken.cancel()
+            told.cancel()
             if commands.done():
                 commands.result()  # the connection is gone
                 raise aiomqtt.MqttError("the connection ended")
