@@ -18,6 +18,7 @@ from tinyhark.app.audio.files import read_sound
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 from browser import Browser  # noqa: E402
+from waiting import free_port  # noqa: E402
 
 
 def send(server: socket.socket, begin: threading.Event) -> None:
@@ -43,8 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     begin = threading.Event()
     with TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         config = Path(folder) / "hark.toml"
         address = f"127.0.0.1:{server.getsockname()[1]}"
         config.write_text(f'[audio]\nsource = "tcp"\naddress = "{address}"\n[http]\nport = {port}\n')
