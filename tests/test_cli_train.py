@@ -256,7 +256,7 @@ def test_kill_9_changes_nothing(tmp_path: Path, stores: Path, recipe_text: Calla
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo and torchrun differ there")
 def test_two_processes(tmp_path: Path, stores: Path, recipe_text: Callable[..., str]) -> None:
     recipe = tmp_path / "tones.toml"
-    recipe.write_text(recipe_text(steps=40, tuning_steps=5))
+    recipe.write_text(recipe_text(steps=40, tuning_steps=5) + "\n[mining]\nrounds = 1\nsteps = 20\nthreshold = 0.01\n")
     job = Job(tmp_path / "run", stores, recipe)
     launcher = [
         sys.executable,
@@ -277,3 +277,4 @@ def test_two_processes(tmp_path: Path, stores: Path, recipe_text: Callable[..., 
     assert steps_of(tmp_path / "run") == [30, 40]
     assert result.stdout.count("bytes") == 1, "one of them speaks"
     assert result.stderr.count("training 40/40") == 1
+    assert "round 1: mining" in result.stderr

@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 
 from tinyhark.training.held_out import codes_of_clip
 from tinyhark.training.listening import joined, posteriors_over
-from tinyhark.training.mining import MARGIN_FRAMES, THRESHOLD, mine, mined_store
+from tinyhark.training.mining import MARGIN_FRAMES, mine, mined_store
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_what_fires_is_cut_out_and_says_where_it_comes_from(model: Model, recipe
         assert clip.speaker != "dora", "clips of the keyword itself are none"
         assert clip.frames <= recipe.window_frames + 2 * MARGIN_FRAMES
         log_mel = store.log_mel[clip.first_frame : clip.first_frame + clip.frames]
-        assert posteriors_over(model, log_mel)[:, 0].max() > THRESHOLD * 2**15, "it holds what fired"
+        assert posteriors_over(model, log_mel)[:, 0].max() > recipe.mining.threshold * 2**15, "it holds what fired"
 
 
 def test_each_recording_is_heard_once(model: Model, recipe: Recipe, wrong: Path) -> None:
@@ -75,14 +75,19 @@ def test_what_may_not_be_trained_on_is_not_mined(model: Model, recipe: Recipe, w
     assert not {"anna", "carl"} & {clip.speaker for clip in some.clips}
 
 
+def test_a_store_where_keywords_may_be_said_is_not_mined(model: Model, recipe: Recipe, wrong: Path) -> None:
+    said = StoreSpec(path="wrong", use="words", mine=False)
+    assert mined(model, replace(only(recipe), store=(said,)), wrong) is None
+
+
 def test_where_nothing_fires_there_is_no_store(model: Model, recipe: Recipe, wrong: Path) -> None:
     assert mined(model, only(recipe, ignore_labels=("top",)), wrong) is None
 
 
 def test_a_mined_store_is_speech_of_a_recipe_wherever_the_others_are(wrong: Path, recipe: Recipe, model: Model) -> None:
     assert mined(model, only(recipe), wrong)
-    spec = mined_store(wrong / "mined")
-    assert (spec.use, spec.weight > 1) == ("speech", True)
+    spec = mined_store(wrong / "mined", 7.0)
+    assert (spec.use, spec.weight) == ("speech", 7.0)
     assert Store.load(Path("elsewhere") / spec.path).clips
 
 

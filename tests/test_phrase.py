@@ -16,7 +16,7 @@ from tinyhark.training.synthesis.takes import Samples, Take
 
 pytest.importorskip("torch")
 
-from tinyhark.training import phrase_clips, rounds
+from tinyhark.training import phrase_clips
 from tinyhark.training.commands.train import RECIPES
 from tinyhark.training.phrase import Wish, recipe_of, train_phrase, window_for
 from tinyhark.training.phrase_clips import Share, speak
@@ -128,9 +128,7 @@ def test_the_whole_way(
     template: Recipe,
     tmp_path: Path,
     stores: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rounds, "STEPS", 10)
     (tmp_path / "general").mkdir()
     (tmp_path / "general" / "sc-train").symlink_to(stores / "words")
     small = replace(
@@ -138,6 +136,7 @@ def test_the_whole_way(
         network=replace(template.network, channels=16, blocks=2),
         training=replace(template.training, steps=60, batch=32, learning_rate=0.01, warmup_steps=5, ema=0.9),
         quantization=replace(template.quantization, steps=20),
+        mining=replace(template.mining, steps=10),
     )
     path = tmp_path / "hey-lantern.onnx"
     learned = train_phrase(wish(small, tmp_path), tmp_path / "run", path, 1, lambda *_: None)

@@ -21,8 +21,6 @@ from .rounds import train_in_rounds
 from .store import STORE_BITS, Store
 from .synthesis.takes import Engine, slug
 
-ROUNDS = 2
-
 _MADE = {PHRASE, f"{PHRASE}-rooms", NEAR, OTHER, SPEECH, VALIDATION, "recorded", "recorded-rooms"}
 _SHORTEST_FRAMES, _LONGEST_FRAMES = 98, 298
 _ROOM_TO_MOVE_FRAMES = 36
@@ -62,7 +60,7 @@ def train_phrase(wish: Wish, run: Path, path: Path, jobs: int, report: Report) -
         run / "clips", recorded, run / "rooms", stores, jobs, lambda what, done, total: report(what, done, total, {})
     )
     recipe = recipe_of(wish, stores)
-    train_in_rounds(recipe, stores, run, path, report, ROUNDS)
+    train_in_rounds(recipe, stores, run, path, report)
     report("measuring", 0, 1, {})
     held_out = [one.file for one in recorded if one.split == VALIDATION]
     return measure(Model.load(path), recipe, stores, run, held_out)

@@ -26,13 +26,15 @@ class StoreSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     use: words (a clip's label is a keyword, or it is unknown), speech (connected speech: unknown, and neighbours of
     words), noise (mixed in, and silence). weight: how much more often its clips are drawn than their number says.
-    synthetic: speech that a machine spoke (`classes.synthetic`). credit: of its origin, for the model file.
+    synthetic: speech that a machine spoke (`classes.synthetic`). mine: false where keywords may be said in it, so that
+    what a model hears there is no lesson. credit: of its origin, for the model file.
     """
 
     path: str
     use: Literal["words", "speech", "noise"]
     weight: Positive = 1.0
     synthetic: bool = False
+    mine: bool = True
     credit: str = ""
 
 
@@ -149,6 +151,22 @@ class QuantizationSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     learning_rate: Positive = 0.0001
 
 
+class MiningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rounds of training on with what the model wrongly hears in its training data, after the first training.
+
+    threshold: of the score, far below where a keyword fires in use: what nearly fired is as good a lesson. weight: how
+    many times as often as connected speech of its length a mined stretch is drawn. steps, warmup_steps: of each round.
+    rate: of the first training's learning rate.
+    """
+
+    rounds: Natural = 0
+    threshold: Share = 0.2
+    weight: Positive = 20.0
+    steps: Count = 400
+    warmup_steps: Natural = 50
+    rate: Share = 0.25
+
+
 class DetectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Decision parameters that go into the model file."""
 
@@ -183,6 +201,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     classes: ClassesSpec = ClassesSpec()
     augmentation: AugmentationSpec = AugmentationSpec()
     quantization: QuantizationSpec = QuantizationSpec()
+    mining: MiningSpec = MiningSpec()
     detection: DetectionSpec = DetectionSpec()
 
     def __post_init__(self) -> None:
@@ -209,9 +228,20 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the weights depend on: all but the decision parameters, whatever the file's layout."""
+        """SHA-256 of what the weights depend on: all but the decision parameters, whatever the file's layout.
+
+        What is as a recipe has it by default is not in it, so that a key that is new here changes no older digest.
+        """
         weights = msgspec.structs.replace(self, detection=DetectionSpec())
-        return hashlib.sha256(msgspec.json.encode(weights, order="sorted")).hexdigest()
+        return hashlib.sha256(msgspec.json.encode(_said(weights), order="sorted")).hexdigest()
+
+
+def _said(part: Any) -> Any:
+    """What differs from the defaults, as JSON has it."""
+    if isinstance(part, msgspec.Struct):
+        values = {field.name: (getattr(part, field.name), field.default) for field in msgspec.structs.fields(part)}
+        return {name: _said(value) for name, (value, default) in values.items() if value != default}
+    return [_said(one) for one in part] if isinstance(part, tuple) else part
 
 
 def load_recipe(path: Path) -> Recipe:

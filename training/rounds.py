@@ -1,36 +1,31 @@
 """Training in rounds: train, mine what the model wrongly hears in its training data, train on with that, repeat."""
 
-import os
 from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from tinyhark.app.errors import HarkError
 from tinyhark.app.model import Model
 
 from .mining import mine, mined_store
 from .pipeline import Outcome, Report, train_model
-from .recipe import Recipe
-from .train import Start
-
-# Of each round after the first training: short, and at a quarter of its learning rate.
-STEPS, WARMUP_STEPS, RATE = 400, 50, 0.25
+from .recipe import MiningSpec, Recipe
+from .train import Process, Start
 
 MINED, MODEL = "mined", "model.onnx"  # in a round's folder: what it learns from, and, but for the last, its model
 
 
-def train_in_rounds(recipe: Recipe, stores: Path, run: Path, path: Path, report: Report, rounds: int) -> Outcome | None:
-    """`train_model`, then `rounds` rounds of mining in `run`/round-1, ...; goes on where a killed run left off."""
-    if rounds and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise HarkError("rounds of mining run in one process; leave out torchrun, or the rounds")
-    stages = [stage_of(recipe, number, rounds) for number in range(rounds + 1)]
+def train_in_rounds(recipe: Recipe, stores: Path, run: Path, path: Path, report: Report) -> Outcome | None:
+    """`train_model`, then the recipe's rounds of mining in `run`/round-1, ...; goes on where a killed run left off."""
+    rounds = recipe.mining.rounds
+    process = Process.join()
+    stages = [stage_of(recipe, number) for number in range(rounds + 1)]
     folders = [run, *(run / f"round-{number}" for number in range(1, rounds + 1))]
     mined = [folder / MINED for folder in folders]
     number = max((n for n in range(rounds + 1) if mined[n].exists()), default=0)  # earlier ones are finished
     while True:
         start = Start(folders[number - 1], stages[number - 1].digest) if number else None
-        extra = [mined_store(store) for store in mined[: number + 1] if store.exists()]
+        extra = [mined_store(store, recipe.mining.weight) for store in mined[: number + 1] if store.exists()]
         last = number == rounds
         model = path if last else folders[number] / MODEL
         told = partial(_tell, report, number)
@@ -38,18 +33,22 @@ def train_in_rounds(recipe: Recipe, stores: Path, run: Path, path: Path, report:
         if last:
             return outcome
         number += 1
-        mine(Model.load(model), recipe, stores, mined[number], partial(_tell, report, number, "mining", metrics={}))
+        if process.rank == 0:
+            mine(Model.load(model), recipe, stores, mined[number], partial(_tell, report, number, "mining", metrics={}))
+        process.wait()
 
 
-def stage_of(recipe: Recipe, number: int, rounds: int) -> Recipe:
+def stage_of(recipe: Recipe, number: int) -> Recipe:
     """The recipe of stage `number`: 0 is the recipe's own training; only the last is fine-tuned to int8."""
-    training, quantization = recipe.training, recipe.quantization
-    if number:
-        rate = training.learning_rate * RATE
-        training = replace(training, steps=STEPS, warmup_steps=WARMUP_STEPS, learning_rate=rate)
-    if number < rounds:
+    training, quantization, mining = recipe.training, recipe.quantization, recipe.mining
+    if number == 0:
+        mining = MiningSpec()  # what comes after it does not change it, so that a finished one serves other rounds, too
+    else:
+        rate = training.learning_rate * mining.rate
+        training = replace(training, steps=mining.steps, warmup_steps=mining.warmup_steps, learning_rate=rate)
+    if number < recipe.mining.rounds:
         quantization = replace(quantization, steps=0)
-    return replace(recipe, seed=recipe.seed + number, training=training, quantization=quantization)
+    return replace(recipe, seed=recipe.seed + number, training=training, quantization=quantization, mining=mining)
 
 
 def _tell(report: Report, number: int, stage: str, done: int, total: int, metrics: dict[str, float]) -> None:

@@ -59,9 +59,14 @@ class Process:
         rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         cuda = torch.cuda.is_available()
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-        if count > 1:
+        if count > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if cuda else "gloo")
         return cls(rank, count, device)
+
+    def wait(self) -> None:
+        """Until all others are here, too."""
+        if self.count > 1:
+            torch.distributed.barrier()
 
     def average_gradients(self, network: nn.Module) -> None:
         """Mean of the gradients over the processes."""

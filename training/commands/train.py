@@ -74,13 +74,6 @@ def prepare(run: Path, out: Path) -> None:
     help="CSV of speakers, or of recordings, to leave out, then judge the model on them.",
 )
 @click.option("--fold", help="Of --without-speakers: the rows with this fold.")
-@click.option(
-    "--mine",
-    "rounds",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Rounds of training on with what the model wrongly heard in its training data.",
-)
 @click.option("--threads", type=click.IntRange(min=1), help="Of the CPU.  [default: all cores]")
 def train(
     recipe: str | None,
@@ -94,7 +87,6 @@ def train(
     without_label: tuple[str, ...],
     without_speakers: Path | None,
     fold: str | None,
-    rounds: int,
     threads: int | None,
 ) -> None:
     """Train, quantize and export the model that RECIPE (a TOML file, or a packaged one's name) describes.
@@ -133,7 +125,7 @@ def train(
     path = out or run / f"{loaded.name}.onnx"
     prepare(run, path)
     with TrainingProgress() as progress:
-        outcome = train_in_rounds(loaded, stores, run, path, progress.report, rounds)
+        outcome = train_in_rounds(loaded, stores, run, path, progress.report)
     if outcome is None:
         return
     for name, value in outcome.metrics.items():
