@@ -145,7 +145,7 @@ def data_sources(recipe: Recipe, stores: Path) -> list[DataSource]:
     """The origins of the clips, with licence, credit and how many there are."""
     counts: Counter[tuple[str, str]] = Counter()
     credit: dict[str, str] = {}
-    for spec in recipe.store:
+    for spec in {spec.path: spec for spec in reversed(recipe.store)}.values():  # a store may serve two uses
         for clip in Store.load(stores / spec.path).clips:
             counts[clip.origin, clip.licence] += 1
             credit.setdefault(clip.origin, spec.credit)

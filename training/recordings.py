@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tinyhark.app.audio.files import open_sound
+from tinyhark.app.audio.files import SUFFIXES, find_sound_files, open_sound
+from tinyhark.app.audio.truncation import shortfall
 from tinyhark.app.errors import AudioError, HarkError
 from tinyhark.app.text import encodable
 from tinyhark.dsp.front_end import Samples
 from tinyhark.dsp.quantize import to_int16
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
-
-SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"})
 
 _MOST_DIGITS = 12  # of a number of samples: a year and more
 
@@ -42,7 +41,7 @@ def find_recordings(
         raise HarkError(f"{folder}: no such folder of recordings")
     pattern = _speaker_pattern(speaker_pattern) if speaker_pattern else None
     found = []
-    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES):
+    for file in find_sound_files(folder):
         name = encodable(file.relative_to(folder).as_posix())
         match = pattern.search(encodable(file.name)) if pattern else None
         found.append(
@@ -55,7 +54,7 @@ def find_recordings(
             )
         )
     if not found:
-        raise HarkError(f"{folder}: no sound files in it ({', '.join(sorted(SOUND_SUFFIXES))})")
+        raise HarkError(f"{folder}: no sound files in it ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
@@ -86,7 +85,7 @@ def read_labels(table: Path, folder: Path, label: str | None, split: str) -> lis
 
     Without a column `file`, a table X.csv with first_sample describes pieces of X.opus, X.flac or X.wav beside it.
     """
-    whole = next((p for p in folder.glob(table.stem + ".*") if p.suffix.lower() in SOUND_SUFFIXES), None)
+    whole = next((p for p in folder.glob(table.stem + ".*") if p.suffix.lower() in SUFFIXES), None)
     found = []
     for number, row in enumerate(read_table(table), 2):
         if not row.get("recording"):
@@ -116,19 +115,24 @@ def _whole_number(table: Path, line: int, text: str) -> int:
 
 
 def read_sound(recording: Recording) -> Samples:
-    """[n] int16 at 16 kHz, channels averaged; raises AudioError with one line for what cannot be read."""
+    """[n] int16 at 16 kHz, channels averaged; raises AudioError with one line for what cannot be read whole."""
     try:
         with open_sound(recording.file) as file:
             rate = file.samplerate
             if recording.first_sample:
                 file.seek(recording.first_sample * rate // SAMPLE_RATE_HZ)
-            count = -1 if recording.samples is None else recording.samples * rate // SAMPLE_RATE_HZ
+            to_end = recording.samples is None
+            count = file.frames - file.tell() if to_end else recording.samples * rate // SAMPLE_RATE_HZ
             with np.errstate(all="ignore"):  # what overflows is found below
                 sound = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
+            cut = to_end and shortfall(recording.file, file.extra_info)
     except (OSError, OverflowError, MemoryError, soundfile.SoundFileError) as error:
         raise AudioError(f"{recording.file}: not readable as sound ({error})") from error
     if not len(sound):
         raise AudioError(f"{recording.file}: no samples in it")
+    if cut or len(sound) < count - rate // 100:  # rounding of other rates is no fault
+        there = f"{len(sound) / rate:.2f} s of {count / rate:.2f} s from sample {recording.first_sample} on are there"
+        raise AudioError(f"{recording.file}: is truncated: {cut or there}")
     if not np.isfinite(sound).all():
         raise AudioError(f"{recording.file}: holds samples that are no finite numbers")
     if rate != SAMPLE_RATE_HZ:

@@ -40,9 +40,9 @@ def train_in_rounds(recipe: Recipe, stores: Path, run: Path, path: Path, report:
 
 def stage_of(recipe: Recipe, number: int) -> Recipe:
     """The recipe of stage `number`: 0 is the recipe's own training; only the last is fine-tuned to int8."""
-    training, quantization, mining = recipe.training, recipe.quantization, recipe.mining
+    training, quantization, mining = recipe.training, recipe.quantization, replace(recipe.mining, rounds=0)
     if number == 0:
-        mining = MiningSpec()  # what comes after it does not change it, so that a finished one serves other rounds, too
+        mining = MiningSpec()  # what comes after a stage does not change it: a finished one serves other rounds, too
     else:
         rate = training.learning_rate * mining.rate
         training = replace(training, steps=mining.steps, warmup_steps=mining.warmup_steps, learning_rate=rate)
