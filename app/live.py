@@ -1,5 +1,6 @@
 """A live run: sound goes block by block through the spotter, and a watcher follows; it changes no detection."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ BLOCK_SAMPLES = 640  # 40 ms: several frames a call at little delay
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The next [n] int16 of the sound, 16 kHz mono, and how many samples were lost just before it."""
+    """The next [n] int16 of the sound, 16 kHz mono, and how many samples were lost just before it.
+
+    heard_s: when its last sample was heard, by the clock of its source; inf where sound does not grow old.
+    """
 
     samples: Samples
     lost_samples: int = 0
+    heard_s: float = math.inf
 
 
 class Source(Protocol):
@@ -31,7 +36,7 @@ class Source(Protocol):
         ...
 
     def lag_s(self) -> float:
-        """How far the last block, now spotted, lies behind the sound, in seconds."""
+        """How far the end of the last block, now spotted, lies behind the sound, in seconds."""
         ...
 
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,13 +25,13 @@ class Heard(NamedTuple):
 
 
 class Daemon:
-    """`hark daemon` in a process of its own; its events, its log, its memory and CPU time."""
+    """`hark daemon` in a process of its own; its events, its log, memory and CPU time of it and what it started."""
 
-    def __init__(self, folder: Path, audio: str) -> None:
+    def __init__(self, folder: Path, audio: str, environment: Mapping[str, str] = os.environ) -> None:
         (folder / "hark.toml").write_text(f"[audio]\n{audio}\n[stdout]\n")
         command = [sys.executable, "-m", "tinyhark.app", "daemon", "--config", str(folder / "hark.toml")]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment
         )
         self.events: list[Heard] = []
         self.log: list[dict[str, Any]] = []
@@ -61,23 +62,31 @@ class Daemon:
         """Sound that the log says was lost."""
         return sum(float(line.get("lost_s", 0)) for line in self.log)
 
+    def pids(self) -> list[int]:
+        """The process and those that it started."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return [self.process.pid, *(int(pid) for task in tasks for pid in (task / "children").read_text().split())]
+
     def memory_kb(self) -> dict[str, int]:
         """Proportional, of its own, and anonymous: what a leak makes grow, whatever other programs share with it."""
-        lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]
-        kb = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        kb: Counter[str] = Counter()
+        for pid in self.pids():
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+                name, _, rest = line.partition(":")
+                kb[name] += int(rest.split()[0])
         return {"pss": kb["Pss"], "uss": kb["Private_Clean"] + kb["Private_Dirty"], "anonymous": kb["Anonymous"]}
 
     def cpu_s(self) -> float:
-        """User and system time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User and system time so far, of the threads that are there."""
+        tasks = [task for pid in self.pids() for task in Path(f"/proc/{pid}/task").iterdir()]
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 @contextmanager
-def cpu_limit(pid: int) -> Iterator[Callable[[float | None], None]]:
-    """A cgroup with this process alone -> a function that gives it a share of a core, None for all it wants."""
+def cpu_limit(pids: list[int]) -> Iterator[Callable[[float | None], None]]:
+    """A cgroup with these processes alone -> a function that gives it a share of a core, None for all it wants."""
     version, root = (1, CPU_GROUPS[0]) if CPU_GROUPS[0].exists() else (2, CPU_GROUPS[1])
-    group = root / f"tinyhark-soak-{pid}"
+    group = root / f"tinyhark-soak-{pids[0]}"
     group.mkdir()
 
     def limit(share: float | None) -> None:
@@ -91,9 +100,11 @@ def cpu_limit(pid: int) -> Iterator[Callable[[float | None], None]]:
 
     try:
         limit(None)
-        (group / "cgroup.procs").write_text(str(pid))
+        for pid in pids:
+            (group / "cgroup.procs").write_text(str(pid))
         yield limit
     finally:
-        with suppress(OSError):  # it has ended
-            (root / "cgroup.procs").write_text(str(pid))
+        for pid in (group / "cgroup.procs").read_text().split():
+            with suppress(OSError):  # it has ended
+                (root / "cgroup.procs").write_text(pid)
         group.rmdir()

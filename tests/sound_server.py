@@ -17,6 +17,10 @@ WAIT_S = 90
 ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
 
+class SoundServerError(Exception):
+    """It does not start here; says why."""
+
+
 class SoundServer:
     """A PulseAudio with a null sink "mic", whose monitor is the default source.
 
@@ -40,7 +44,8 @@ class SoundServer:
         due_s = time.monotonic() + WAIT_S
         while subprocess.run(["pactl", "info"], env=self.environment, capture_output=True, check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > due_s:
-                pytest.skip(f"PulseAudio does not start here: {(self._folder / 'pulse.log').read_text()[-300:]}")
+                said = (self._folder / "pulse.log").read_text()[-300:]
+                raise SoundServerError(f"PulseAudio does not start here: {said}")
             time.sleep(0.2)
 
     def stop(self) -> None:
@@ -51,16 +56,24 @@ class SoundServer:
         subprocess.run(["paplay", "-d", "mic", str(path)], env=self.environment, check=True, timeout=WAIT_S)
 
 
+def missing_programs() -> str:
+    """The programs that are not installed, and where they are; empty where all are."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    return f"not installed: {', '.join(missing)} (Debian: pulseaudio pulseaudio-utils alsa-utils)" if missing else ""
+
+
 @pytest.fixture
 def sound_server(tmp_path: Path) -> Iterator[Callable[[int], SoundServer]]:
     """`sound_server(rate_hz)`: a SoundServer that ends with the test; skips where there are no programs for it."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (Debian: pulseaudio pulseaudio-utils alsa-utils)")
+    if missing := missing_programs():
+        pytest.skip(missing)
     running: list[SoundServer] = []
 
     def start(rate_hz: int) -> SoundServer:
-        running.append(SoundServer(tmp_path, rate_hz))
+        try:
+            running.append(SoundServer(tmp_path, rate_hz))
+        except SoundServerError as error:
+            pytest.skip(str(error))
         return running[-1]
 
     yield start

@@ -78,7 +78,7 @@ def test_a_capture_process_gives_the_device_s_own_sound() -> None:
         got.extend(collected(stream))
     stream.close()
     assert [(pcm.data[0, 0], pcm.data[0, 7], pcm.overflowed) for pcm in got[:2]] == [(1, -1, False), (2, -2, True)]
-    assert [pcm.data.shape for pcm in got] == [(7680, 8)] * 3
+    assert [pcm.data.shape for pcm in got] == [(9600, 8)] * 3
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_raw_sound_is_cut_into_blocks_of_whole_frames() -> None:
 
     threading.Thread(target=write, daemon=True).start()
     got = list(collected(stream))
-    assert max(len(pcm.data) for pcm in got) == 2560
+    assert max(len(pcm.data) for pcm in got) == 3200
     np.testing.assert_array_equal(np.concatenate([pcm.data for pcm in got]), SOUND.reshape(-1, 2))
     assert stream.read() is None
     stream.close()
@@ -217,6 +217,6 @@ def test_a_file_is_a_source(tmp_path: Path) -> None:
     got = list(collected(stream))
     stream.close()
     np.testing.assert_array_equal(np.concatenate([pcm.data for pcm in got])[:, 0], SOUND)
-    assert all(pcm.data.shape == (2560, 1) for pcm in got[:-1])
+    assert all(pcm.data.shape == (3200, 1) for pcm in got[:-1])
     with pytest.raises(AudioError, match=r"nothing.wav: cannot be read"):
         FileSource(tmp_path / "nothing.wav").open().read()

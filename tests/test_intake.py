@@ -161,10 +161,10 @@ def test_who_takes_too_slowly_loses_the_oldest_and_is_never_far_behind() -> None
     with Intake(Script(sound(100))) as intake:
         due_s = time.monotonic() + WAIT_S
         while intake.counts.heard_samples < 100 * 1280:
-            assert intake.lag_s() <= 1
+            assert intake.waiting_s() <= 1
             assert time.monotonic() < due_s
             time.sleep(0.01)
-        samples, lost = heard(intake, lambda _: intake.lag_s() == 0)
+        samples, lost = heard(intake, lambda _: intake.waiting_s() == 0)
     assert samples + lost == 100 * 1280
     assert lost == intake.dropped_samples > 0
 

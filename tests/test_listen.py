@@ -76,7 +76,7 @@ class Microphone:
         return self
 
     def read(self) -> Pcm | None:
-        while self.intake.lag_s() > 0.5:
+        while self.intake.waiting_s() > 0.5:
             time.sleep(0.001)
         data = next(self._rest, None)
         if data is None and self._sounds:

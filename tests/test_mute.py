@@ -1,5 +1,11 @@
 """Muting: no event leaves, time goes on, and what was said meanwhile never fires."""
 
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from waiting import until
 
 from tinyhark.app.daemon.counters import Histogram
 from tinyhark.app.daemon.daemon import Daemon
@@ -75,3 +82,26 @@ def test_a_muted_daemon_counts_sound_and_tells_no_event(
     assert daemon.counters.heard_samples == len(sound)
     assert daemon._status().startswith("muted, ")
     assert "muted" in caplog.messages
+
+
+def test_a_signal_mutes_and_unmutes_the_command(say: Callable[..., Sound], tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "hark.toml"
+    path.write_text(f'[audio]\nsource = "stdin"\n[model]\nname = "{tiny_model}"\n[stdout]')
+    command = [sys.executable, "-m", "tinyhark.app", "daemon", "--config", str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(say(1.0, "low", 1.0).tobytes())
+        assert json.loads(process.stdout.readline())["keyword"] == "low"
+        for word, said in (("high", "muted"), ("low", "unmuted")):
+            process.send_signal(signal.SIGUSR1)
+            while json.loads(process.stderr.readline())["message"] != said:
+                pass
+            # The daemon may have taken three seconds of the pipe that it has not heard yet.
+            process.stdin.write(say(1.0, word, 4.0).tobytes())
+            until(lambda: not any(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))))
+        assert json.loads(process.stdout.readline())["keyword"] == "low", "high was said while it was muted"
+        assert process.communicate()[0] == b""
+        assert process.returncode == 0

@@ -119,8 +119,8 @@ def test_a_dead_microphone_ends_it(tmp_path: Path, microphone: Callable[[Sound],
 
 
 def test_words_by_keys(tmp_path: Path, say: Callable[..., Sound]) -> None:
-    # A second waits while the prompt is read, 0.3 s are the key, then comes the take: 3.84 s, whole blocks of 160 ms.
-    sound = np.tile(say(1.04 + 0.3 + 0.8, "low", 1.3), 3)
+    # A second waits while the prompt is read, 0.3 s are the key, then comes the take: 3.8 s, whole blocks of 200 ms.
+    sound = np.tile(say(1.0 + 0.3 + 0.8, "low", 1.3), 3)
     sound += np.random.default_rng(0).integers(-9, 9, len(sound)).astype(np.int16)
     soundfile.write(tmp_path / "source.wav", sound, RATE_HZ)
     typed = iter(["", "x", "r", "", "q"])
@@ -128,7 +128,7 @@ def test_words_by_keys(tmp_path: Path, say: Callable[..., Sound]) -> None:
 
     def ask(prompt: str) -> str:
         asked.append(prompt)
-        while intake.lag_s() < 1:
+        while intake.waiting_s() < 1:
             time.sleep(0.01)
         return next(typed)
 
@@ -203,7 +203,7 @@ def test_a_room_keeps_what_it_has_when_it_is_interrupted(tmp_path: Path, microph
     def advance(seconds: float) -> None:
         nonlocal heard
         heard += seconds
-        if heard >= 2:
+        if heard >= 1.9:
             raise KeyboardInterrupt
 
     out = tmp_path / "room"

@@ -14,8 +14,8 @@ WAIT_S = 600
 pytestmark = pytest.mark.slow
 
 
-def soaked(run: str, minutes: float) -> dict[str, Any]:
-    command = [sys.executable, str(SOAK), run, "--minutes", str(minutes)]
+def soaked(run: str, minutes: float, *options: str) -> dict[str, Any]:
+    command = [sys.executable, str(SOAK), run, "--minutes", str(minutes), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
     if done.returncode == 2:
         pytest.skip(done.stderr.strip())
@@ -30,11 +30,15 @@ def test_sound_at_full_speed_makes_no_memory_grow_and_every_event_comes_at_its_s
     assert facts["last_kb"]["anonymous"] > 5000
 
 
-def test_sound_in_real_time_is_heard_in_time() -> None:
-    facts = soaked("paced", 0.5)
+@pytest.mark.parametrize("options", [(), ("--microphone",)], ids=["tcp", "microphone"])
+def test_sound_in_real_time_is_heard_in_time(options: tuple[str, ...]) -> None:
+    facts = soaked("paced", 0.5, *options)
     assert facts["events"] >= 5
+    assert 0 < facts["delay_s"]["most"] < 1
 
 
-def test_too_little_time_loses_sound_and_not_the_daemon() -> None:
-    facts = soaked("overload", 0.8)
+@pytest.mark.parametrize("options", [(), ("--microphone",)], ids=["tcp", "microphone"])
+def test_too_little_time_loses_sound_and_is_never_a_second_behind(options: tuple[str, ...]) -> None:
+    facts = soaked("overload", 0.8, *options)
     assert facts["lost_s"] > 0
+    assert 0 < facts["delay_s"]["most"] < 1

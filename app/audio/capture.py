@@ -4,8 +4,9 @@ PortAudio lists the devices once in the life of a process and may hang in a driv
 again. It reads in blocks, without a callback, which works where no memory may be made executable.
 
 Standard output is one line of JSON, `{"name", "rate_hz", "channels"}` or `{"error"}`, then records: a RECORD with the
-number of frames, frames lost before them, and whether the device reported that, then the frames, int16 interleaved. A
-record of no frames is the last one; after it comes why there are no more, as a line of text.
+number of frames, frames lost before them, whether the device reported that, and when the last of them was heard
+(`clock_s`), then the frames, int16 interleaved. A record of no frames is the last one; after it comes why there are no
+more, as a line of text.
 """
 
 import argparse
@@ -22,10 +23,12 @@ from .loss_clock import LossClock
 from .portaudio import load_portaudio, reason
 from .timing import BLOCKS_PER_SECOND, clock_s
 
-RECORD = struct.Struct("<III")
+RECORD = struct.Struct("<IIId")
 
 _CHANNELS = 2  # more are opened only where a device will not have fewer: that of a sound server claims 32
-_LATENCY_S = 0.2  # of the device's buffer: time for a busy machine before sound is lost
+# Of the device's buffer: time for a busy machine before sound is lost. On ALSA, PortAudio wakes four times in it, so
+# twice a block: more often costs CPU time, and a sound server that is asked for sound less often gives it late.
+_LATENCY_S = 2 / BLOCKS_PER_SECOND
 
 
 def capture(portaudio: Any, device: str | None, channel: int | None, out: BinaryIO) -> None:
@@ -43,10 +46,10 @@ def capture(portaudio: Any, device: str | None, channel: int | None, out: Binary
             data, overflowed = stream.read(frames)
             lost = clock.lost_frames(clock_s(), frames, stream.read_available, overflowed)
         except portaudio.PortAudioError as error:
-            out.write(RECORD.pack(0, 0, 0) + reason(error).encode() + b"\n")
+            out.write(RECORD.pack(0, 0, 0, 0.0) + reason(error).encode() + b"\n")
             out.flush()
             return
-        out.write(RECORD.pack(frames, lost, overflowed) + bytes(data))
+        out.write(RECORD.pack(frames, lost, overflowed, clock.heard_s) + bytes(data))
         out.flush()
 
 

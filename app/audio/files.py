@@ -41,6 +41,8 @@ def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES
     with file:
         if file.frames == 0:
             raise AudioError(f"{path}: holds no sound")
+        # Else soundfile seeks after every read, which spoils MP3 at each and costs Opus milliseconds at the end.
+        file.seekable = lambda: False
         # At the target rate 16-bit mono passes through untouched.
         exact = (file.samplerate, file.channels, file.subtype) == (SAMPLE_RATE_HZ, 1, "PCM_16")
         if exact:
@@ -83,18 +85,29 @@ def sound_files(folder: Path) -> list[Path]:
 
 
 def find_sound_files(folder: Path) -> list[Path]:
-    """The sound files below a folder, there may be none; raises AudioError for a folder that cannot be read."""
+    """The sound files below a folder and below links to folders in it, there may be none.
+
+    Raises AudioError for a folder that cannot be read.
+    """
     if not folder.is_dir():
         raise AudioError(f"{folder}: is no folder; name one with sound files in it")
     try:
-        below = [Path(parent, name) for parent, _, names in os.walk(folder, onerror=_refuse) for name in names]
-        return sorted(path for path in below if path.suffix.lower() in SUFFIXES and path.is_file())
+        return sorted(path for path in _below(folder) if path.suffix.lower() in SUFFIXES and path.is_file())
     except OSError as error:
         raise AudioError(f"{os.fsdecode(error.filename)}: cannot be read: {error.strerror}") from error
 
 
-def _refuse(error: OSError) -> None:
-    raise error
+def _below(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """What is below a folder but folders; a link to one of those above it leads nowhere new."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _below(Path(entry.path), (*above, here))
+            else:
+                yield Path(entry.path)
 
 
 def open_sound(path: Path) -> Any:

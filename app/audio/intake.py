@@ -1,5 +1,6 @@
 """Live sound that goes on: a source is fetched by a thread of its own, and opened again for as long as that takes."""
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from .backlog import Backlog
 from .converter import Converter
 from .health import Health
 from .source import Opened, Pcm, Source
-from .timing import clock_s
+from .timing import LATE_S, clock_s
 
 STALLED_S = 2.0  # without a sample for so long, something is wrong
 HOPELESS_S = 6.0  # and for so long, also after it was opened, a source is closed and opened again
@@ -54,6 +55,9 @@ class Intake:
         self._last_s: float | None = None  # when the last sound was taken
         self._pause_s = FIRST_PAUSE_S
         self._outage: str | None = None
+        self._late_samples = 0  # too old when they were fetched
+        self._missing_samples = 0  # lost or too old, since the block put last
+        self._put_s = self._given_s = math.inf  # when the end of the block put, and given, last was heard
         self.name, self.rate_hz = "", SAMPLE_RATE_HZ
         self.counts = IntakeCounts()
 
@@ -73,6 +77,8 @@ class Intake:
     def blocks(self) -> Iterator[Block]:
         """Blocks as they come, one of no samples where none came for a while, to the end of the source."""
         while not self._stopping.is_set() and (block := self._backlog.get(_TICK_S)):
+            if len(block.samples):
+                self._given_s = block.heard_s
             yield block
 
     def stop(self) -> None:
@@ -80,13 +86,17 @@ class Intake:
         self._stopping.set()
 
     def lag_s(self) -> float:
+        """How long ago the end of the block given last was heard, in seconds; 0 where sound does not grow old."""
+        return max(0.0, clock_s() - self._given_s)
+
+    def waiting_s(self) -> float:
         """Sound that waits to be taken, in seconds."""
         return self._backlog.waiting_samples / SAMPLE_RATE_HZ
 
     @property
     def dropped_samples(self) -> int:
         """Sound that was not taken in time."""
-        return self._backlog.dropped_samples
+        return self._backlog.dropped_samples + self._late_samples
 
     @property
     def complaint(self) -> str | None:
@@ -146,16 +156,27 @@ class Intake:
                     self._put(converter.end(), 0)
                     return
                 if len(pcm.data):
-                    lost = self._lost_samples(pcm, opened.rate_hz, fresh=fresh)
-                    if lost:
-                        self._put(converter.end(), 0)
-                    self._put(converter.convert(pcm.data), lost)
+                    self._take(pcm, opened.rate_hz, converter, fresh=fresh)
                     fresh, self._outage, self._pause_s = False, None, FIRST_PAUSE_S
                     self._last_s = waiting_since_s = clock_s()
                 elif (waited_s := clock_s() - waiting_since_s) > (HOPELESS_S if fresh else STALLED_S):
                     self._outage = f"{opened.name}: gives no sound"
                     if self._source.live and waited_s > HOPELESS_S:
                         raise AudioError(self._outage)
+
+    def _take(self, pcm: Pcm, rate_hz: int, converter: Converter, *, fresh: bool) -> None:
+        """Put what was read; what is too old already is dropped before it costs anything more."""
+        self._missing_samples += self._lost_samples(pcm, rate_hz, fresh=fresh)
+        if clock_s() - pcm.heard_s > LATE_S:
+            late = round(len(pcm.data) * SAMPLE_RATE_HZ / rate_hz)
+            self._late_samples += late
+            self._missing_samples += late
+            return
+        lost, self._missing_samples = self._missing_samples, 0
+        if lost:
+            self._put(converter.end(), 0)
+        self._put_s = pcm.heard_s
+        self._put(converter.convert(pcm.data), lost)
 
     def _lost_samples(self, pcm: Pcm, rate_hz: int, *, fresh: bool) -> int:
         """What was lost before this sound: what the source tells, and where it was opened again, all since the last."""
@@ -171,4 +192,4 @@ class Intake:
         self.counts.heard_samples += len(samples)
         self._health.feed(samples)
         if len(samples) or lost_samples:
-            self._backlog.put(Block(samples, lost_samples))
+            self._backlog.put(Block(samples, lost_samples, self._put_s))

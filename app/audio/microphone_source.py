@@ -71,7 +71,7 @@ class Captured:
             if self._inflow.ended:
                 raise AudioError(f"microphone {self.name}: the capture process ended")
             return self._nothing()
-        frames, lost, overflowed = RECORD.unpack(self._inflow.peek(RECORD.size))
+        frames, lost, overflowed, heard_s = RECORD.unpack(self._inflow.peek(RECORD.size))
         if not frames:
             self._inflow.take(RECORD.size)
             why = self._inflow.line(PATIENCE_S) or "it failed"
@@ -81,7 +81,7 @@ class Captured:
             return self._nothing()
         self._inflow.take(RECORD.size)
         data = np.frombuffer(self._inflow.take(size), np.int16).reshape(frames, self.channels)
-        return Pcm(data, lost, bool(overflowed))
+        return Pcm(data, lost, bool(overflowed), heard_s)
 
     def close(self) -> None:
         """End the process."""

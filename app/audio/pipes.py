@@ -1,15 +1,19 @@
 """Raw int16 sound out of a pipe or socket, read without waiting for longer than a source may."""
 
+import fcntl
 import os
 import select
+import struct
+import termios
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from ..errors import AudioError
+from .loss_clock import LossClock
 from .source import Pcm
-from .timing import BLOCKS_PER_SECOND, PATIENCE_S
+from .timing import BLOCKS_PER_SECOND, PATIENCE_S, clock_s
 
 _READ_BYTES = 65_536
 
@@ -60,6 +64,12 @@ class Inflow:
     def __len__(self) -> int:
         return len(self._bytes)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that came and were not taken yet, also those that were not even read."""
+        unread = fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4))
+        return len(self._bytes) + int(struct.unpack("i", unread)[0])
+
 
 class RawStream:
     """An open source of raw interleaved int16, little endian; what is known of it is told.
@@ -82,11 +92,7 @@ class RawStream:
         self._frame_bytes = 2 * channels
         self._block_bytes = round(rate_hz / BLOCKS_PER_SECOND) * self._frame_bytes
         self._inflow = Inflow(descriptor)
-
-    @property
-    def waiting_frames(self) -> int:
-        """Frames that came and were not read yet."""
-        return len(self._inflow) // self._frame_bytes
+        self._clock = LossClock(rate_hz)
 
     def read(self) -> Pcm | None:
         """As every source gives it; raises AudioError where an endless one ends."""
@@ -98,3 +104,9 @@ class RawStream:
             raise AudioError(f"{self.name}: gives no more sound: {self._why_ended()}")
         data = np.frombuffer(self._inflow.take(whole), "<i2").astype(np.int16, copy=False)
         return Pcm(data.reshape(-1, self.channels))
+
+    def _timed(self, pcm: Pcm, *, overflowed: bool = False) -> Pcm:
+        """What was just read of live sound, with what the clock knows: when it was heard, and what was lost."""
+        waiting = self._inflow.waiting_bytes // self._frame_bytes
+        lost = self._clock.lost_frames(clock_s(), len(pcm.data), waiting, overflowed)
+        return Pcm(pcm.data, lost, overflowed, self._clock.heard_s)

@@ -1,5 +1,6 @@
 """What every source of sound is: something that can be opened, read in blocks, and opened again when it failed."""
 
+import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -7,11 +8,15 @@ from numpy.typing import NDArray
 
 
 class Pcm(NamedTuple):
-    """Sound as the device has it: [n, channels] int16, frames lost just before it, whether the device said so."""
+    """Sound as the device has it: [n, channels] int16, frames lost just before it, whether the device said so.
+
+    heard_s: when its last frame was heard, by `clock_s`; inf where sound does not grow old.
+    """
 
     data: NDArray[np.int16]
     lost_frames: int = 0
     overflowed: bool = False
+    heard_s: float = math.inf
 
 
 class Opened(Protocol):

@@ -13,11 +13,10 @@ from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from ..errors import AudioError
 from .files import read_blocks
-from .loss_clock import LossClock
 from .pipes import RawStream
 from .processes import end
 from .source import Pcm
-from .timing import BLOCKS_PER_SECOND, clock_s
+from .timing import BLOCKS_PER_SECOND
 
 _CONNECTING_S = 5.0
 _OVERRUN = "overrun!!!"  # arecord's word for lost sound
@@ -59,7 +58,6 @@ class ArecordStream(RawStream):
         self._errors = process.stderr
         os.set_blocking(self._errors.fileno(), False)
         self._said = ""
-        self._clock = LossClock(rate_hz)
         super().__init__(
             name, rate_hz, channels, process.stdout.fileno(), lambda: end(process), lambda: self._why_ended_so()
         )
@@ -69,9 +67,7 @@ class ArecordStream(RawStream):
         pcm = super().read()
         if pcm is None or not len(pcm.data):
             return pcm
-        overflowed = _OVERRUN in self._new_lines()
-        lost = self._clock.lost_frames(clock_s(), len(pcm.data), self.waiting_frames, overflowed)
-        return pcm._replace(lost_frames=lost, overflowed=overflowed)
+        return self._timed(pcm, overflowed=_OVERRUN in self._new_lines())
 
     def _new_lines(self) -> str:
         try:
@@ -101,9 +97,18 @@ class TcpSource:
         except OSError as error:
             raise AudioError(f"{name}: cannot be reached: {error.strerror or error}") from None
         peer.setblocking(True)  # reads are waited for by poll
-        return RawStream(
+        return TcpStream(
             name, self._rate_hz, self._channels, peer.fileno(), peer.close, lambda: "the peer closed the connection"
         )
+
+
+class TcpStream(RawStream):
+    """What a peer sends."""
+
+    def read(self) -> Pcm | None:
+        """As every source gives it, with when it came; a peer that pauses loses nothing, its sound goes on later."""
+        pcm = super().read()
+        return pcm if pcm is None or not len(pcm.data) else self._timed(pcm)._replace(lost_frames=0)
 
 
 class StdinSource:

@@ -11,6 +11,7 @@ from tinyhark.dsp.decision import Step
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from ..audio.intake import Intake
+from ..audio.timing import LATE_S
 from ..detection import Detection
 from ..errors import HarkError
 from ..live import Block, Watcher, run
@@ -85,10 +86,17 @@ class Daemon(Watcher):
         self.counters.steps += 1
 
     def event(self, detection: Detection) -> None:
-        """Give a detection to every output, with the time of day when its window ended; to none while muted."""
+        """Give a detection to every output, with the time of day when its window ended; to none while muted.
+
+        Nor where it comes too late, as when the machine slept within a block: nobody wants the light switched then.
+        """
         if self._control.is_muted:
             return
         behind_s = (self._hearing.position_samples - detection.end_sample) / SAMPLE_RATE_HZ + self._intake.lag_s()
+        if behind_s > LATE_S:
+            facts = {"keyword": detection.keyword, "late_s": round(behind_s, 3)}
+            log.warning("an event came too late", extra={"facts": facts})
+            return
         event = Event(detection, self._now() - timedelta(seconds=max(0.0, behind_s)))
         self.counters.events[detection.keyword] += 1
         self._today.add(detection.keyword)
@@ -145,7 +153,8 @@ class Daemon(Watcher):
         if self._muted:
             self._hearing.mute()
         else:
-            self._hearing.unmute(round(self._intake.lag_s() * SAMPLE_RATE_HZ))
+            recorded_s = max(self._intake.lag_s(), self._intake.waiting_s())
+            self._hearing.unmute(round(recorded_s * SAMPLE_RATE_HZ))
         for output in self._setup.outputs.values():
             output.muted(self._muted)
         log.info("muted" if self._muted else "unmuted")
@@ -217,8 +226,10 @@ class Daemon(Watcher):
             sections = (name, *output.sections) if name in new.outputs else ()
             if sections and all(getattr(old.config, one) == getattr(new.config, one) for one in sections):
                 new.outputs[name] = output
-            else:
+            elif name in new.outputs:
                 output.stop()
+            else:
+                output.retire()
         self._setup = new
         self._control.settle(new.config)
         for output in new.outputs.values():

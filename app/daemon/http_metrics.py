@@ -41,7 +41,7 @@ class Metrics(Collector):
         ):
             yield CounterMetricFamily(f"hark_{name}", text, count)
         for name, text, value in (
-            ("lag_seconds", "Sound that waits to be heard", counters.lag_s),
+            ("lag_seconds", "How far decisions lie behind the sound", counters.lag_s),
             ("level_dbfs", "RMS of the last second", counters.level_dbfs),
             ("muted", "1 while no event leaves", control.is_muted),
             ("http_watchers", "Readers of /events", self._watchers()),

@@ -41,7 +41,7 @@ class Ear:
     def forget(self) -> None:
         """Drop what came while nobody took it."""
         self._rest = self._rest[:0]
-        self.take(self._intake.lag_s())
+        self.take(self._intake.waiting_s())
 
     def _heard(self) -> Iterator[Block]:
         waited = 0
