@@ -1,4 +1,4 @@
-"""A broker of our own as the edge of the machine: a real mosquitto, and another client that listens to it.
+"""A broker of our own as the edge of the machine: a real mosquitto, another client that listens to it, our output.
 
 `conftest.py` registers this file as a plugin.
 """
@@ -7,8 +7,9 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,37 @@ def listen() -> Iterator[Callable[[int], Listener]]:
 def listener(broker: Mosquitto, listen: Callable[[int], Listener]) -> Listener:
     """Another client of `broker`."""
     return listen(broker.port)
+
+
+@pytest.fixture
+def mqtt_control() -> Any:
+    """What the outputs of `mqtt_output` obey."""
+    from tinyhark.app.daemon.control import Control
+
+    return Control()
+
+
+@pytest.fixture
+def mqtt_output(mqtt_control: Any) -> Iterator[Callable[..., Any]]:
+    """`mqtt_output(port)`: a running MQTT output, of the topic home/kitchen, which ends with the test."""
+    from tinyhark.app.daemon.mqtt import Mqtt
+    from tinyhark.app.daemon.mqtt_broker import Broker
+
+    made: list[Mqtt] = []
+
+    def start(
+        port: int,
+        user: str | None = None,
+        password: str | None = None,
+        keep_s: float = 60.0,
+        tls: ssl.SSLContext | None = None,
+        keywords: Sequence[str] = ("yes", "no"),
+    ) -> Mqtt:
+        broker = Broker("127.0.0.1", port, user, password, tls, "home/kitchen", "homeassistant", keep_s)
+        made.append(Mqtt(broker, keywords, mqtt_control))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.stop()

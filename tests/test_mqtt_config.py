@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("aiomqtt", reason="the extra `daemon` is not installed")
 
+from tinyhark.app.daemon.exec_hook import ExecHook
+from tinyhark.app.daemon.mqtt import Mqtt
 from tinyhark.app.daemon.setup import set_up
 from tinyhark.app.errors import HarkError
 
@@ -36,6 +38,34 @@ def test_a_section_that_is_wrong_is_one_line(tmp_path: Path, tiny_model: Path, t
     with pytest.raises(HarkError) as error:
         set_up(path)
     assert str(error.value).removeprefix(f"{path}: ").replace(str(tmp_path), "").startswith(line)
+
+
+def test_a_password_comes_from_a_file_the_environment_or_systemd(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def password(text: str = "user = 'hark'") -> str | None:
+        output = set_up(configured(tmp_path, tiny_model, text)).outputs["mqtt"]
+        assert isinstance(output, Mqtt)
+        return output._broker.password
+
+    assert password() is None
+    (tmp_path / "mqtt-password").write_text("systemd's\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert password() == "systemd's"
+    monkeypatch.setenv("HARK_MQTT_PASSWORD", "the environment's")
+    assert password() == "the environment's"
+    (tmp_path / "named").write_text("the file's\n")
+    assert password("user = 'hark'\npassword_file = 'named'") == "the file's"
+
+
+def test_a_password_in_the_configuration_itself_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(HarkError, match="there is no key 'password'; did you mean password_file"):
+        set_up(configured(tmp_path, tiny_model, "password = 'secret'"))
+
+
+def test_programs_do_not_get_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARK_MQTT_PASSWORD", "secret")
+    assert "HARK_MQTT_PASSWORD" not in ExecHook({}, 1, 1)._environment
 
 
 def test_without_the_library_there_is_one_line(

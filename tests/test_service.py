@@ -1,6 +1,7 @@
 """The unit of systemd, the service command with a systemctl that only notes, and what the doctor says of the system."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from tinyhark.app.daemon.service import installed_program
 from tinyhark.app.daemon.unit import NAME, unit_text
 
 TCP = c.Config(audio=c.Tcp(address="127.0.0.1:4711"))
+UNIX = c.Config(wyoming=c.Wyoming(uri="unix:///run/hark/wyoming.sock"))
 
 
 def written(
@@ -47,7 +49,7 @@ def analyze(*arguments: Any) -> str:
 
 
 @pytest.mark.parametrize("path", ["/etc/tinyhark/hark.toml", '/etc/a b/50% "q" \\ $x.toml'])
-@pytest.mark.parametrize("config", [c.Config(), TCP], ids=["quiet", "tcp"])
+@pytest.mark.parametrize("config", [c.Config(), TCP, UNIX], ids=["quiet", "tcp", "unix"])
 @pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
 def test_systemd_has_no_complaint_about_the_unit(
     user: bool, config: c.Config, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,7 +59,7 @@ def test_systemd_has_no_complaint_about_the_unit(
     assert analyze("verify", *(["--user"] if user else []), unit) == ""
 
 
-@pytest.mark.parametrize(("config", "most"), [(c.Config(), 1.0), (TCP, 2.0)], ids=["quiet", "tcp"])
+@pytest.mark.parametrize(("config", "most"), [(c.Config(), 1.0), (TCP, 2.0), (UNIX, 1.0)], ids=["quiet", "tcp", "unix"])
 def test_the_system_unit_exposes_little(config: c.Config, most: float, tmp_path: Path) -> None:
     report = analyze("security", "--offline=true", written(tmp_path, user=False, config=config))
     assert 0 < float(report.split("exposure level for")[1].split(":")[1].split()[0]) <= most
@@ -71,6 +73,16 @@ def test_a_unit_has_no_network_unless_the_configuration_needs_one(tmp_path: Path
     assert "PrivateNetwork" not in loud
     assert "RestrictAddressFamilies=AF_UNIX AF_INET" in loud
     assert "RestrictAddressFamilies=AF_UNIX\n" in written(tmp_path, user=True).read_text()
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
+def test_a_socket_by_path_has_a_folder_and_needs_no_network(user: bool, tmp_path: Path) -> None:
+    assert UNIX.wyoming
+    text = written(tmp_path, user=user, config=UNIX).read_text()
+    (folder,) = re.findall(r"^RuntimeDirectory=(\S+)$", text, re.MULTILINE)
+    assert Path(UNIX.wyoming.place.path).parent == Path("/run", folder)
+    assert "RestrictAddressFamilies=AF_UNIX\n" in text
+    assert "DynamicUser" not in text or "RuntimeDirectoryPreserve" not in text, "others could not reach it then"
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The configuration of the daemon: a TOML file, typed; what is wrong with it is one line."""
 
-import difflib
 import ipaddress
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import HarkError
+from .config_errors import explain
 from .wyoming_place import Place
 from .wyoming_place import check as check_place
 
@@ -191,13 +190,17 @@ class Mqtt(Section, frozen=True):
 
 
 class Wyoming(Section, frozen=True):
-    """`[wyoming]`: a wake-word service for others' sound: tcp://HOST:PORT or unix://PATH; allow: their networks."""
+    """`[wyoming]`: a wake-word service for others' sound: tcp://HOST:PORT or unix://PATH; allow: their networks.
+
+    zeroconf: whether it is announced in the local network.
+    """
 
     uri: Text = "tcp://127.0.0.1:10400"
     allow: list[str] = []
+    zeroconf: bool = False
 
     def __post_init__(self) -> None:
-        check_place(self.uri, self.allow)
+        check_place(self.uri, self.allow, zeroconf=self.zeroconf)
         if self.place.is_stdio:
             raise ValueError("uri is stdio://, which the daemon has other uses for; `hark wyoming` serves it")
 
@@ -224,8 +227,6 @@ class Config(Section, frozen=True):
 
 
 _AUDIO = {str(kind.__struct_config__.tag): kind for kind in (Microphone, Arecord, Tcp, Stdin, File)}
-_MISSING = re.compile(r"Object missing required field `(.*)`")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def load(path: Path) -> Config:
@@ -254,40 +255,19 @@ def parse(data: dict[str, Any]) -> Config:
     try:
         return msgspec.convert(data, Config)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        raise HarkError(_explain(what, where.rstrip("`").lstrip("."), data)) from None
+        raise HarkError(explain(error, data, lambda place: _known(place, data))) from None
 
 
-def _explain(what: str, where: str, data: dict[str, Any]) -> str:
-    """msgspec's words for a place as those of a TOML file, with the nearest right key for a wrong one."""
-    section, _, key = where.partition(".")
-    place = f"[{section}] {key}".rstrip() + ": " if section else ""
-    if unknown := _UNKNOWN.fullmatch(what):
-        known = _keys(section, data)
-        thing = f"there is no {'key' if section else 'section'} {unknown[1]!r}"
-        return f"{place}{thing}{nearest(unknown[1], known)}"
-    if missing := _MISSING.fullmatch(what):
-        return f"{place}{missing[1]} is missing"
-    if what.startswith("Invalid value") and key == "source":
-        value = str(data["audio"]["source"])
-        return f"{place}there is no source {value!r}{nearest(value, list(_AUDIO))}"
-    words = what.replace("`", "").replace(" | null", "").replace("null", "nothing").replace("object", "table")
-    return f"{place}{words[:1].lower()}{words[1:]}"
-
-
-def _keys(section: str, data: dict[str, Any]) -> list[str]:
-    if section == "audio":
+def _known(place: str, data: dict[str, Any]) -> list[str]:
+    """The keys of a section, the sections of the file for "", the sources of `audio.source`."""
+    if place == "audio.source":
+        return list(_AUDIO)
+    if place == "audio":
         kind = _AUDIO[data["audio"]["source"]]
         return ["source", *(name for name in kind.__struct_fields__ if kind is not File or name != "channel")]
     kinds = {"": Config, "model": Model, "detection": Detection, "stdout": Stdout, "exec": Exec, "http": Http}
     kinds |= {"mqtt": Mqtt, "wyoming": Wyoming, "preroll": Preroll, "feedback": Feedback, "chime": Chime}
-    return list(kinds[section].__struct_fields__)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """ "; did you mean ...?" where one of the known words is near, else what there is."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known) or 'none'}"
+    return list(kinds[place].__struct_fields__)
 
 
 def _beside(config: Config, folder: Path) -> Config:

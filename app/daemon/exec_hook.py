@@ -16,7 +16,7 @@ from .output import Output
 log = logging.getLogger(__name__)
 
 _GRACE_S = 1.0
-_OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # between the daemon and systemd
+_OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "HARK_MQTT_PASSWORD")  # no business of the programs
 
 
 class ExecHook(Output):

@@ -58,6 +58,22 @@ def discovery(prefix: str, topic: str, keywords: Sequence[str]) -> dict[str, str
     return {f"{prefix}/device/{device}/config": json.dumps(whole)}
 
 
+def without(old: object, new: str) -> str:
+    """The payload that makes Home Assistant forget the keywords of `old`, what it was told before, that `new` lacks.
+
+    Empty where there are none, or `old` is no such payload.
+    """
+    try:
+        parts = json.loads(old)["components"] if isinstance(old, bytes) else {}
+        gone = [name for name in parts if name.startswith("event_")]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return ""
+    whole = json.loads(new)
+    removed = {name: {"platform": "event"} for name in gone if name not in whole["components"]}
+    whole["components"] |= removed
+    return json.dumps(whole) if removed else ""
+
+
 def event_topic(topic: str, keyword: str) -> str:
     """Where a keyword's events are published."""
     return f"{topic}/event/{re.sub('[+#/]', '_', keyword)}"

@@ -4,59 +4,37 @@ import asyncio
 import json
 import logging
 import math
-import ssl
+import secrets
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import aiomqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ..text import printable
 from .control import Control
 from .event import Event, State
-from .home_assistant import discovery, event_topic
+from .home_assistant import discovery, event_topic, without
 from .loop_output import LoopOutput
+from .mqtt_broker import Broker, reason
 
 log = logging.getLogger(__name__)
 
 _BACK_OFF_S = (1.0, 60.0)
-_TIMEOUT_S = 10.0
 _KEPT = 100  # events while the broker is away
 _LONGEST_COMMAND = 1024
-_TOLD = 20  # different lines about commands while it is connected
-_PACKET_BYTES = 65_536  # the broker sends nothing longer
-_QUIET = logging.getLogger("tinyhark.mqtt.library")
-_QUIET.disabled = True  # what matters of it is told here
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where to publish; topic: of all of it; discovery: the prefix that Home Assistant looks below, "" for none.
-
-    keep_s: an event that could not be published for so long is dropped: nobody wants the light on an hour later.
-    """
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    tls: ssl.SSLContext | None
-    topic: str
-    discovery: str
-    keep_s: float
-
-    @property
-    def place(self) -> str:
-        """For log lines."""
-        return f"{self.host}:{self.port}"
+_TOLD = 20  # different lines about messages while it is connected
+_OF_OTHERS = SubscribeOptions(qos=1, noLocal=True)
 
 
 class Mqtt(LoopOutput):
-    """Publishes as long as the broker is there, tries again while it is not; one thread, one connection."""
+    """Publishes as long as the broker is there, tries again while it is not; one thread, one connection.
+
+    dropped: events since that was last told.
+    """
 
     name = "mqtt"
     sections = ("model",)  # the keywords that Home Assistant is told of
@@ -67,15 +45,15 @@ class Mqtt(LoopOutput):
         self._events: deque[tuple[float, Event]] = deque()
         self._state, self._muted = State("starting"), control.is_muted
         self._wake = asyncio.Event()
-        self._told = ""
+        self._sent = dict[str, str]()  # what is retained, of this connection
+        self._told, self._retired = "", False
+        self._name = f"{socket.gethostname()}-{secrets.token_hex(3)}"  # another one at each start
+        self._rivals = set[str]()
         self.dropped = 0
 
     def event(self, event: Event) -> None:
         """Publish it now or, for `keep_s`, when the broker is back."""
-        if len(self._events) >= _KEPT:
-            self._drop()
-        self._events.append((time.monotonic(), event))
-        self.call(self._wake.set)
+        self.call(self._add, time.monotonic(), event)
 
     def state(self, state: State) -> None:
         """Publish it, retained."""
@@ -87,10 +65,20 @@ class Mqtt(LoopOutput):
         self._muted = is_muted
         self.call(self._wake.set)
 
+    def retire(self) -> None:
+        """End, and let the broker keep nothing of it, so that Home Assistant forgets the device."""
+        self._retired = True
+        self.stop()
+
+    def _add(self, since_s: float, event: Event) -> None:
+        if len(self._events) >= _KEPT:
+            self._drop()
+        self._events.append((since_s, event))
+        self._wake.set()
+
     def _drop(self) -> None:
-        with suppress(IndexError):
-            self._events.popleft()
-            self.dropped += 1
+        self._events.popleft()
+        self.dropped += 1
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Keep connected; say goodbye at the end, if that takes no more than a second."""
@@ -100,17 +88,16 @@ class Mqtt(LoopOutput):
         while not stopping.is_set():
             since_s = math.inf
             try:
-                async with self._client() as client:
+                async with self._broker.client(f"tinyhark-{self._name}") as client:
                     self._tell_once("")
                     since_s = time.monotonic()
                     await self._serve(client, stopping)
             except Exception as error:  # whatever a peer made the library raise, the daemon goes on
                 if stopping.is_set():
                     return
-                if time.monotonic() - since_s > longest_s:  # or two daemons of one topic would push each other out fast
+                if time.monotonic() - since_s > longest_s:  # shorter ones do not count: it may be away again at once
                     wait_s = shortest_s
-                reason = str(error).strip() or type(error).__name__
-                self._tell_once(f"{self._broker.place}: {reason}; trying again until it works")
+                self._tell_once(f"{self._broker.place}: {reason(error)}; trying again until it works")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), wait_s)
                 wait_s = min(2 * wait_s, longest_s)
@@ -120,83 +107,125 @@ class Mqtt(LoopOutput):
         if complaint and not self._told:
             log.warning("mqtt: %s", complaint)
         elif self._told and not complaint:
-            log.info("mqtt: connected again", extra={"facts": {"broker": self._broker.place, "dropped": self.dropped}})
+            log.info("mqtt: connected again", extra={"facts": {"broker": self._broker.place}})
         self._told = complaint
 
-    def _client(self) -> aiomqtt.Client:
-        b = self._broker
-        limit = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        limit.MaximumPacketSize = _PACKET_BYTES
-        return aiomqtt.Client(
-            b.host,
-            b.port,
-            username=b.user,
-            password=b.password,
-            identifier="tinyhark-" + b.topic.replace("/", "-"),  # a new connection ends the one that hangs
-            will=aiomqtt.Will(f"{b.topic}/available", "offline", qos=1, retain=True),
-            tls_context=b.tls,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            properties=limit,
-            timeout=_TIMEOUT_S,
-            max_queued_incoming_messages=_KEPT,
-            logger=_QUIET,
-        )
+    def _tell_dropped(self) -> None:
+        """Once an outage, as soon as the events that are left have been published."""
+        if self.dropped:
+            log.warning("mqtt: events were dropped", extra={"facts": {"dropped": self.dropped}})
+            self.dropped = 0
 
     async def _serve(self, client: aiomqtt.Client, stopping: asyncio.Event) -> None:
-        commands = asyncio.create_task(self._obey(client))
+        self._sent.clear()
+        tasks = [asyncio.create_task(self._publish(client, stopping)), asyncio.create_task(self._listen(client))]
         try:
-            await self._publish(client, commands, stopping)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            commands.cancel()
-            with suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                await commands
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _publish(self, client: aiomqtt.Client, commands: "asyncio.Task[None]", stopping: asyncio.Event) -> None:
-        topic, sent = self._broker.topic, dict[str, str]()
-        await client.subscribe(f"{topic}/+/set", qos=1)
+    async def _publish(self, client: aiomqtt.Client, stopping: asyncio.Event) -> None:
+        """Publish what is there and what comes, until it is to stop."""
+        await client.subscribe(f"{self._broker.topic}/+/set", qos=1)
+        for name in (self._state_topic, self._broker.available, *self._discovery()):
+            await client.subscribe(name, options=_OF_OTHERS)
         while True:
-            for name, payload in self._retained().items():
-                if sent.get(name) != payload:
-                    await client.publish(name, payload, qos=1, retain=True)
-                    sent[name] = payload
+            await self._retain(client, self._retained())
             while self._events:
-                since, event = self._events[0]
-                if time.monotonic() - since > self._broker.keep_s:
+                since_s, event = self._events[0]
+                if time.monotonic() - since_s > self._broker.keep_s:
                     self._drop()
                     continue
-                await client.publish(event_topic(topic, event.detection.keyword), _payload(event), qos=1)
+                await client.publish(event_topic(self._broker.topic, event.detection.keyword), _payload(event), qos=1)
                 if self._events and self._events[0][1] is event:  # else it was dropped meanwhile, for a newer one
                     self._events.popleft()
+            self._tell_dropped()
             if stopping.is_set():
-                await client.publish(f"{topic}/available", "offline", qos=1, retain=True)
+                await self._retain(client, self._last_words())
                 return
             woken, told = (asyncio.create_task(one.wait()) for one in (self._wake, stopping))
-            await asyncio.wait({woken, told, commands}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({woken, told}, return_when=asyncio.FIRST_COMPLETED)
             woken.cancel()
             told.cancel()
-            if commands.done():
-                commands.result()  # the connection is gone
-                raise aiomqtt.MqttError("the connection ended")
             self._wake.clear()
+
+    async def _retain(self, client: aiomqtt.Client, said: dict[str, str]) -> None:
+        """Publish what is new."""
+        for name, payload in said.items():
+            if self._sent.get(name) != payload:
+                await client.publish(name, payload, qos=1, retain=True)
+                self._sent[name] = payload
 
     def _retained(self) -> dict[str, str]:
         b = self._broker
-        said = {
-            f"{b.topic}/state": json.dumps({"state": self._state.name, "reason": self._state.reason}),
+        return self._discovery() | {
+            self._state_topic: json.dumps(
+                {"state": self._state.name, "reason": self._state.reason, "daemon": self._name}
+            ),
             f"{b.topic}/mute": "ON" if self._muted else "OFF",
-            f"{b.topic}/available": "online",
+            b.available: "online",
         }
-        if b.discovery:
-            said |= discovery(b.discovery, b.topic, self._keywords)
-        return said
 
-    async def _obey(self, client: aiomqtt.Client) -> None:
+    @property
+    def _state_topic(self) -> str:
+        return f"{self._broker.topic}/state"
+
+    def _last_words(self) -> dict[str, str]:
+        return dict.fromkeys(self._retained(), "") if self._retired else {self._broker.available: "offline"}
+
+    def _discovery(self) -> dict[str, str]:
+        b = self._broker
+        return discovery(b.discovery, b.topic, self._keywords) if b.discovery else {}
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
         told = set[str]()
         async for message in client.messages:
-            complaint = self._complaint(message)
-            if complaint and complaint not in told and len(told) < _TOLD:
+            name = message.topic.value
+            if name in self._discovery():
+                await self._forget(client, name, message)
+            elif name == self._state_topic:
+                self._meet(message)
+            elif name == self._broker.available:
+                self._contradict(message)
+            elif (complaint := self._complaint(message)) and complaint not in told and len(told) < _TOLD:
                 told.add(complaint)
                 log.warning("mqtt: %s", complaint)
+
+    async def _forget(self, client: aiomqtt.Client, name: str, message: aiomqtt.Message) -> None:
+        """Have Home Assistant forget the keywords of a former start that are no longer heard."""
+        new = self._discovery()[name]
+        if message.retain and (shorter := without(message.payload, new)):
+            for payload in (shorter, new):
+                await client.publish(name, payload, qos=1, retain=True)
+
+    def _meet(self, message: aiomqtt.Message) -> None:
+        """Notice another daemon of this topic by what it says, and let it notice this one."""
+        try:
+            said = json.loads(message.payload) if isinstance(message.payload, bytes) else None
+        except (ValueError, RecursionError):
+            return
+        other = said.get("daemon") if isinstance(said, dict) else None
+        if not isinstance(other, str) or message.retain or other in self._rivals or len(self._rivals) >= _TOLD:
+            return
+        self._rivals.add(other)
+        self._say_again(self._state_topic)
+        log.error(
+            "mqtt: a second daemon, %s, publishes below %s; give each a topic of its own",
+            *(printable(other[:80]), self._broker.topic),
+        )
+
+    def _contradict(self, message: aiomqtt.Message) -> None:
+        """It is there, even where the broker noticed only now that a former connection is gone."""
+        if message.payload != b"online" and not message.retain:
+            self._say_again(self._broker.available)
+
+    def _say_again(self, topic: str) -> None:
+        self._sent.pop(topic, None)
+        self._wake.set()
 
     def _complaint(self, message: aiomqtt.Message) -> str:
         """Do what a message asks for -> empty, or why it cannot be done."""

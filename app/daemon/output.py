@@ -39,7 +39,11 @@ class Output:
         """A block of [n] int16 was heard, n may be 0; the newest step, None where none was made yet or muted."""
 
     def stop(self) -> None:
-        """End; the daemon stops, or goes on without this output."""
+        """End; the daemon stops, or goes on with another such output."""
+
+    def retire(self) -> None:
+        """End; the daemon goes on without such an output."""
+        self.stop()
 
 
 class JsonLines(Output):

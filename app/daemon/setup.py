@@ -1,5 +1,6 @@
 """From a configuration to what the daemon runs with: a source, a spotter, outputs."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from ..model import Model
 from ..spotter import Spotter
 from . import config as c
 from .chime import Chime
+from .config_errors import nearest
 from .control import Control
 from .exec_hook import ExecHook
 from .feedback import Feedback
@@ -120,27 +122,40 @@ def _mqtt(mqtt: c.Mqtt, control: Control, keywords: list[str]) -> Output:
     import ssl  # 2 MB that a daemon without it does without
 
     with _libraries("mqtt"):
-        from .mqtt import Broker, Mqtt
-    password = None
-    if mqtt.password_file is not None:
-        password = _secret("[mqtt] password_file", Path(mqtt.password_file), "UTF-8").rstrip("\n")
+        from .mqtt import Mqtt
+        from .mqtt_broker import Broker
     port = mqtt.port or (8883 if mqtt.tls else 1883)
     try:
         tls = ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None
     except OSError as error:
         raise HarkError(f"[mqtt] ca_file: {mqtt.ca_file}: cannot be used: {error.strerror or error}") from None
+    password = _password(mqtt)
     broker = Broker(mqtt.host, port, mqtt.user, password, tls, mqtt.topic, mqtt.discovery, mqtt.keep_s)
     return Mqtt(broker, keywords, control)
+
+
+def _password(mqtt: c.Mqtt) -> str | None:
+    """The one in the file that is named, in the environment, or that systemd hands over; HarkError as `_secret`."""
+    if mqtt.password_file is not None:
+        return _secret("[mqtt] password_file", Path(mqtt.password_file), "UTF-8").rstrip("\n")
+    if (given := os.environ.get("HARK_MQTT_PASSWORD")) is not None:
+        return given
+    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), "mqtt-password")
+    if credential.is_absolute() and credential.exists():
+        return _secret("[mqtt] credential", credential, "UTF-8").rstrip("\n")
+    return None
 
 
 def _wyoming(config: c.Config, spotter: Spotter) -> Output:
     assert config.wyoming
     with _libraries("wyoming"):
         from .wyoming_output import WyomingOutput
-        from .wyoming_service import WyomingService
+        from .wyoming_service import WyomingService, announcer
+
+        announce = announcer() if config.wyoming.zeroconf else None
     place, allow = check_place(config.wyoming.uri, config.wyoming.allow)
     keywords = config.model.keywords or spotter.keywords
-    return WyomingOutput(WyomingService(place, allow, lambda: spotter_of(config, spotter.models), keywords))
+    return WyomingOutput(WyomingService(place, allow, lambda: spotter_of(config, spotter.models), keywords, announce))
 
 
 def _token(path: Path) -> str:
@@ -177,6 +192,6 @@ def _check_commands(config: c.Config, keywords: list[str]) -> None:
     heard = config.model.keywords or keywords
     for keyword, command in config.exec.run.items() if config.exec else ():
         if keyword not in (*heard, c.EVERY_KEYWORD):
-            raise HarkError(f"[exec] run: no keyword {keyword!r} is heard{c.nearest(keyword, heard)}")
+            raise HarkError(f"[exec] run: no keyword {keyword!r} is heard{nearest(keyword, heard)}")
         if shutil.which(command[0]) is None:
             raise HarkError(f"[exec] run: {keyword}: {command[0]}: no such program can be run")

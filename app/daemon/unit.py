@@ -22,6 +22,8 @@ RestartSec=5
 TimeoutStartSec=infinity
 TimeoutStopSec=10
 WatchdogSec=30
+# /run/hark, or a user's $XDG_RUNTIME_DIR/hark, is there while it runs, for the socket of [wyoming].
+RuntimeDirectory=hark
 
 NoNewPrivileges=yes
 MemoryDenyWriteExecute=yes

@@ -58,9 +58,14 @@ def networks_of(allow: Sequence[str]) -> list[Network]:
         raise ValueError(f"allow: {error}; a network is written 192.168.1.0/24") from None
 
 
-def check(uri: str, allow: Sequence[str]) -> tuple[Place, list[Network]]:
-    """Both as they are meant; raises ValueError for what is wrong, and for an open place without networks."""
+def check(uri: str, allow: Sequence[str], *, zeroconf: bool = False) -> tuple[Place, list[Network]]:
+    """Both as they are meant; raises ValueError for what is wrong, and for an open place without networks.
+
+    zeroconf: whether the place is to be announced, which one that is not open cannot be.
+    """
     place, networks = Place.parse(uri), networks_of(allow)
     if place.is_open and not networks:
         raise ValueError(f"{uri} can be reached by other machines: name who may, as allow 192.168.1.0/24")
+    if zeroconf and not place.is_open:
+        raise ValueError(f"zeroconf would announce {uri}, which other machines cannot reach")
     return place, networks

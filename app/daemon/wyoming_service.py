@@ -8,9 +8,10 @@ import asyncio
 import ipaddress
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from wyoming.event import Event, async_get_stdin, async_get_stdout, async_write_event
 from wyoming.info import Attribution, Info, WakeModel, WakeProgram
@@ -28,16 +29,32 @@ _WRITE_S, _CLOSE_S, _IDLE_S = 10.0, 1.0, 600.0
 _TOLD = 20  # different lines about one client's messages
 
 
+Announce = Callable[[Place, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def announcer() -> Announce:
+    """What announces a place by zeroconf; its library takes memory, so that nobody else imports it."""
+    from .wyoming_zeroconf import announce
+
+    return announce
+
+
 class WyomingService:
     """Serves clients at a place; make: a new spotter on models that are loaded once; keywords: those that it reports.
 
-    allow: networks whose clients are served beside this machine's own, where the place is open to others.
+    allow: networks whose clients are served beside this machine's own, where the place is open to others; announce:
+    tells the local network of the place, as `announcer` does.
     """
 
     def __init__(
-        self, place: Place, allow: Sequence[Network], make: Callable[[], Spotter], keywords: Sequence[str]
+        self,
+        place: Place,
+        allow: Sequence[Network],
+        make: Callable[[], Spotter],
+        keywords: Sequence[str],
+        announce: Announce | None = None,
     ) -> None:
-        self._place, self._make, self._keywords = place, make, keywords
+        self._place, self._make, self._keywords, self._announce = place, make, keywords, announce
         self._allow = [*allow, *map(ipaddress.ip_network, LOOPBACK)]
         self._info = _info(keywords)
         self._clients = 0
@@ -51,13 +68,14 @@ class WyomingService:
         server = await self._listen()
         log.info("wyoming: listens", extra={"facts": {"uri": self._place.uri}})
         ready()
+        beside = [asyncio.create_task(self._announce(self._place, stopping))] if self._announce else []
         try:
             await stopping.wait()
         finally:
             server.close()
             for connection in self._connections:
                 connection.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.gather(*self._connections, *beside, return_exceptions=True)
             if self._place.path:
                 Path(self._place.path).unlink(missing_ok=True)
 
