@@ -109,6 +109,14 @@ def test_noise_that_cannot_be_read_is_an_error_not_silence(words: list[Clip], tm
         sound_of(stream_of(words, Noise((tmp_path / "none.wav",), 0.0, 5.0)))
 
 
+@pytest.mark.parametrize("others", [0, 2])
+def test_noise_of_digital_silence_is_refused(words: list[Clip], tmp_path: Path, others: int) -> None:
+    path = write(tmp_path / "mute.wav", np.zeros(40_000, np.int16))
+    more = f" and {others} more" if others else ""
+    with pytest.raises(AudioError, match=f"mute.wav{more}: is digital silence under a word"):
+        sound_of(stream_of(words, Noise((path,) * (1 + others), 0.3, 10.0)))
+
+
 def test_short_and_silent_clips_have_bounds() -> None:
     assert bounds_of_word(np.ones(100, np.int16)) == (0, 100)
     assert bounds_of_word(np.zeros(16_000, np.int16)) == (0, 15_872)

@@ -167,6 +167,26 @@ def test_bad_recordings_are_one_line_each(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ["wav", "flac", "opus"])
+def test_a_truncated_recording_is_no_recording(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    kind = ("OPUS", "OGG") if suffix == "opus" else (None, None)
+    noise = np.random.default_rng(1).integers(-9000, 9000, 80_000).astype(np.int16)
+    soundfile.write(path, noise, 16_000, subtype=kind[0], format=kind[1])
+    assert len(read_sound(whole(path))) == 80_000
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(AudioError, match=f"{path}: ") as caught:
+        read_sound(whole(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_piece_beyond_the_end_is_no_piece(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", ramp(16_000), 16_000)
+    assert len(read_sound(whole(tmp_path / "x.wav", 8_000, 8_100))) == 8_000  # as other rates may round
+    with pytest.raises(AudioError, match=r"x.wav: is truncated: 0.50 s of 1.00 s from sample 8000 on are there"):
+        read_sound(whole(tmp_path / "x.wav", 8_000, 16_000))
+
+
 def test_segments_cover_the_sound_and_drop_short_ends() -> None:
     sound = ramp(1000)
     assert [len(piece) for piece in segments(sound, None)] == [1000]

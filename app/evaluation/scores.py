@@ -17,6 +17,7 @@ from tinyhark.dsp.tables import FRAME_SAMPLES
 
 from ..errors import HarkError
 from ..model import Codes, Model
+from .batch import Batch
 from .cache import Cache, digest_of
 from .farm import Farm
 from .streams import Bounds, Stream, Word, labels_beyond, render, words_of
@@ -135,28 +136,19 @@ def codes_of(model: Model, blocks: Iterable[Samples]) -> tuple[Codes, int]:
     The window before the stream and after it is silence. In long blocks this costs less than feeding a `Spotter`.
     """
     m = model.metadata
-    network = model.bind()
+    network = Batch(model)
     front_end = FrontEnd(m.front_end.hop, m.front_end.n_mfcc)
     offset, multiplier = np.array(m.offset), np.array(m.multiplier)
     silence = quantize(np.zeros((m.window_frames, m.front_end.n_mfcc), np.int64), offset, multiplier).T
-    columns = silence  # [n_mfcc, frames]: from the start of the last window on
+    columns = silence[:, m.stride_frames :]  # [n_mfcc, frames]: from the start of the next window on
     codes: list[Codes] = []
-
-    def advance(frames: NDArray[np.int8]) -> None:
-        nonlocal columns
-        columns = np.concatenate((columns, frames), axis=1)
-        steps = (columns.shape[1] - m.window_frames) // m.stride_frames
-        rows = np.empty((steps, len(model.labels)), np.int8)
-        for step in range(steps):
-            first = (step + 1) * m.stride_frames
-            network.input[...] = columns[:, first : first + m.window_frames]
-            rows[step] = network.run()
-        columns = columns[:, steps * m.stride_frames :]
-        codes.append(rows)
-
     samples = 0
     for block in blocks:
         samples += len(block)
-        advance(quantize(front_end.feed(block), offset, multiplier).T)
-    advance(silence)
+        columns = np.concatenate((columns, quantize(front_end.feed(block), offset, multiplier).T), axis=1)
+        steps = (columns.shape[1] - m.window_frames) // m.stride_frames + 1
+        if whole := steps // network.windows * network.windows:
+            codes.append(network.codes(columns[:, : (whole - 1) * m.stride_frames + m.window_frames]))
+            columns = columns[:, whole * m.stride_frames :]
+    codes.append(network.codes(np.concatenate((columns, silence), axis=1)))
     return np.concatenate(codes), samples

@@ -208,15 +208,22 @@ def _bed(noise: Noise, mixed: Waveform, spans: Sequence[Bounds], words: Sequence
     if not present:
         return np.zeros_like(bed)
     middles = [(a[0][1] + b[0][0]) // 2 for a, b in pairwise(present)]
-    times, gains = [], []
+    knots: list[tuple[int, float]] = []
     for ((start, end), word), first, last in zip(present, [0, *middles], [*middles, len(bed)], strict=True):
         behind = _power(bed[first:last])
-        power = _power(mixed[word[0] : word[1]])
-        gain = np.sqrt(power / behind / 10 ** (noise.snr_db / 10)) if behind else 0.0
-        times += [start, end - 1]
-        gains += [gain, gain]
-    bed *= np.interp(np.arange(len(bed)), times, gains).astype(np.float32)
+        if not behind:
+            raise AudioError(f"{_named(noise)}: is digital silence under a word; noise at a ratio must be heard there")
+        gain = np.sqrt(_power(mixed[word[0] : word[1]]) / behind / 10 ** (noise.snr_db / 10))
+        knots += [(start, gain), (end - 1, gain)]
+    for (first, gain), (last, other) in pairwise([(0, knots[0][1]), *knots, (len(bed), knots[-1][1])]):
+        glide = gain if gain == other else np.interp(np.arange(first, last), (first, last), (gain, other))
+        bed[first:last] *= np.float32(glide)
     return bed
+
+
+def _named(noise: Noise) -> str:
+    more = len(noise.paths) - 1
+    return f"{noise.paths[0]}" + (f" and {more} more" if more else "")
 
 
 def _long_enough(noise: Noise, samples: int) -> Waveform:
