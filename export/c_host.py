@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinyhark.app.errors import HarkError
+from tinyhark.app.model import Model
 from tinyhark.app.model_file import Metadata
+from tinyhark.app.spotter import Spotter
 from tinyhark.dsp.front_end import Frames, Samples, frame_count
+from tinyhark.dsp.posterior import POSTERIOR_BITS
 from tinyhark.dsp.tables import BANDS
 
 from .c_export import TEMPLATES
@@ -118,6 +121,21 @@ class CProject:
             )
         room = (_Detection * (1 + self._metadata.window_frames))()
         return heard + _heard(room, self.library.host_finish(room))
+
+
+def heard_by_python(model: Model, parts: Iterable[Samples | int]) -> list[Heard]:
+    """What a Spotter hears where `CProject.spot` hears the same parts."""
+    spotter = Spotter(model)
+    detections = []
+    for part in parts:
+        if isinstance(part, int):
+            spotter.skip(part)
+        else:
+            detections += spotter.feed(part)
+    return [
+        Heard(model.keywords.index(d.keyword), int(d.score * (1 << POSTERIOR_BITS)), d.start_sample, d.end_sample)
+        for d in [*detections, *spotter.finish()]
+    ]
 
 
 def _heard(room: Any, count: int) -> list[Heard]:

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from tinyhark.app.audio.files import read_sound
 from tinyhark.app.model import Model
-from tinyhark.app.spotter import Spotter
 from tinyhark.dsp.decision import Decision
 from tinyhark.dsp.front_end import FrontEnd
 from tinyhark.dsp.posterior import posteriors
 from tinyhark.dsp.quantize import quantize
 from tinyhark.export.c_export import TEMPLATES, export_c
-from tinyhark.export.c_host import CProject, Heard, compile_c
+from tinyhark.export.c_host import CProject, compile_c, heard_by_python
 
 Sound = NDArray[np.int16]
 VECTORS = Path(__file__).with_name("vectors") / "front-end-vectors.npz"
@@ -48,19 +47,6 @@ def project(request: pytest.FixtureRequest, folder: Path, model: Model) -> CProj
 @pytest.fixture(scope="module")
 def demo() -> Sound:
     return read_sound(DEMO)
-
-
-def heard_by_python(model: Model, parts: list[Sound | int]) -> list[Heard]:
-    spotter, heard = Spotter(model), []
-    for part in parts:
-        if isinstance(part, int):
-            spotter.skip(part)
-        else:
-            heard += spotter.feed(part)
-    return [
-        Heard(model.keywords.index(d.keyword), int(d.score * 32768), d.start_sample, d.end_sample)
-        for d in [*heard, *spotter.finish()]
-    ]
 
 
 def test_golden_vectors(project: CProject) -> None:
