@@ -1,6 +1,7 @@
 """Streams: clips with gaps at the ratio that was asked for, files as they are, the same at every call."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,28 @@ def test_a_clip_that_cannot_be_read_is_left_out_and_said(words: list[Clip], tmp_
 def test_noise_that_cannot_be_read_is_an_error_not_silence(words: list[Clip], tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="cannot be read"):
         sound_of(stream_of(words, Noise((tmp_path / "none.wav",), 0.0, 5.0)))
+
+
+@pytest.mark.parametrize("start", [0.0, 0.1, 0.45, 0.999])
+def test_noise_goes_round_from_its_start(words: list[Clip], tmp_path: Path, start: float) -> None:
+    sounds = [noise_of(seconds, seed=index) for index, seconds in enumerate((1.0, 0.5, 0.7))]
+    paths = tuple(write(tmp_path / f"{index}.wav", sound) for index, sound in enumerate(sounds))
+    stream = Stream(tuple(words[:1]), (8_000, 56_000), Noise(paths, start, 0.0), "", "", is_life=False)
+    bed = sound_of(stream)[0].astype(float) - sound_of(replace(stream, noise=None))[0]
+    once = np.concatenate(sounds)
+    wanted = np.resize(np.roll(once, -int(start * len(once))), len(bed)).astype(float)
+    assert np.corrcoef(bed, wanted)[0, 1] > 0.98  # but for the fades
+
+
+def test_of_long_noise_no_more_is_read_than_is_heard(words: list[Clip], tmp_path: Path) -> None:
+    path = write(tmp_path / "long.flac", noise_of(20.0))
+    stream = stream_of(words, Noise((path,), 0.3, 10.0))
+    whole = sound_of(stream)[0]
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 3 // 4] + bytes(len(data) // 4))  # who reads that is told
+    np.testing.assert_array_equal(sound_of(stream)[0], whole)
+    with pytest.raises(AudioError, match="long.flac"):
+        sound_of(stream_of(words, Noise((path,), 0.9, 10.0)))
 
 
 @pytest.mark.parametrize("others", [0, 2])

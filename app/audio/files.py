@@ -19,6 +19,7 @@ from .truncation import shortfall
 
 BLOCK_SAMPLES = SAMPLE_RATE_HZ
 
+_PIECE_SAMPLES = 10 * SAMPLE_RATE_HZ
 _RATES_HZ = (1_000, 1_000_000)  # outside of it, the header is garbage
 _BAD_FILE = 7  # libsndfile's SFE_BAD_FILE, whose own text speaks of pipes
 
@@ -31,16 +32,21 @@ SUFFIXES = frozenset(
 )
 
 
-def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES) -> Generator[Samples, None, None]:
+def read_blocks(
+    path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES, first_sample: int = 0
+) -> Generator[Samples, None, None]:
     """Yield a file's sound as [n] int16 at 16 kHz, channels averaged, in blocks of about `block_samples`.
 
-    Memory does not grow with the file. Raises AudioError, one line: before the first block where nothing can be read,
-    after the last good one where the file turns out to be truncated, damaged or not finite.
+    first_sample: where to begin, at 16 kHz. Memory does not grow with the file. Raises AudioError, one line: before the
+    first block where nothing can be read, after the last good one where the file turns out to be truncated, damaged or
+    not finite.
     """
     file = open_sound(Path(path))
     with file:
         if file.frames == 0:
             raise AudioError(f"{path}: holds no sound")
+        if first_sample:
+            _seek(file, path, first_sample * file.samplerate // SAMPLE_RATE_HZ)
         # Else soundfile seeks after every read, which spoils MP3 at each and costs Opus milliseconds at the end.
         file.seekable = lambda: False
         # At the target rate 16-bit mono passes through untouched.
@@ -54,11 +60,12 @@ def read_blocks(path: str | os.PathLike[str], block_samples: int = BLOCK_SAMPLES
         raise AudioError(f"{path}: is truncated: {problem}")
 
 
-def read_sound(path: str | os.PathLike[str], limit_samples: int | None = None) -> Samples:
-    """A file's sound as one [n] int16 at 16 kHz, at most `limit_samples` of it; AudioError like `read_blocks`."""
+def read_sound(path: str | os.PathLike[str], limit_samples: int | None = None, first_sample: int = 0) -> Samples:
+    """A file's sound as one [n] int16 at 16 kHz, at most `limit_samples` of it; otherwise like `read_blocks`."""
     blocks: list[Samples] = []
     count = 0
-    with closing(read_blocks(path)) as source:
+    at_once = min(_PIECE_SAMPLES, limit_samples or _PIECE_SAMPLES)
+    with closing(read_blocks(path, at_once, first_sample)) as source:
         for block in source:
             blocks.append(block)
             count += len(block)
@@ -157,6 +164,17 @@ def _silent() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(null)
+
+
+def _seek(file: Any, path: str | os.PathLike[str], frame: int) -> None:
+    import soundfile
+
+    try:
+        with _silent() if file.format == "MP3" else nullcontext():
+            file.seek(frame)
+    except soundfile.LibsndfileError as error:
+        at_s = frame / file.samplerate
+        raise AudioError(f"{path}: is truncated or damaged before {at_s:.2f} s: {error.error_string}") from error
 
 
 def _read(file: Any, path: str | os.PathLike[str], frames: int, dtype: str) -> Iterator[NDArray[Any]]:

@@ -16,11 +16,11 @@ from tinyhark.dsp.quantize import to_int16
 from tinyhark.dsp.tables import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ
 from tinyhark.dsp.word_bounds import word_bounds
 
-from ..audio.files import read_blocks, read_sound
+from ..audio.files import duration_s, read_blocks, read_sound
 from ..errors import AudioError
 from ..labels import Said
 
-VERSION = 1  # of what is rendered from a stream; scores of another are not taken from the cache
+VERSION = 2  # of what is rendered from a stream; scores of another are not taken from the cache
 NOWHERE = (-1, -1)
 _FADE_SAMPLES = SAMPLE_RATE_HZ // 100  # at the ends of a file, so that cutting it makes no click
 _BLOCK_SAMPLES = 30 * SAMPLE_RATE_HZ
@@ -227,10 +227,18 @@ def _named(noise: Noise) -> str:
 
 
 def _long_enough(noise: Noise, samples: int) -> Waveform:
-    once = np.concatenate([_faded(read_sound(path)) for path in noise.paths])
-    if not len(once):
-        raise AudioError(f"{noise.paths[0]}: holds no sound")
-    return np.resize(np.roll(once, -int(noise.start * len(once))), samples)
+    """The noise from its start on, over and over; of an hour of it no more is read than that."""
+    paths = noise.paths
+    lengths = [int(duration_s(path) * SAMPLE_RATE_HZ) for path in paths]
+    at, index = int(noise.start * sum(lengths)), 0
+    while at > lengths[index]:
+        at, index = at - lengths[index], index + 1
+    pieces = [(paths[index], at, samples), *((path, 0, samples) for path in (*paths[index + 1 :], *paths[:index]))]
+    bed = np.zeros(0, np.float32)
+    for path, first, limit in [*pieces, (paths[index], 0, at)]:
+        if limit > 0 and len(bed) < samples:
+            bed = np.concatenate((bed, _faded(read_sound(path, min(limit, samples - len(bed)), first))))
+    return np.resize(bed, samples)
 
 
 def _power(sound: Waveform) -> float:
