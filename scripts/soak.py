@@ -36,6 +36,7 @@ GROWTH_KB = 1024
 LATE_S = 1.0  # the most that an event may come after its last sample, whatever happens
 DRIFT_S = 0.1  # the most that sample clock and events may come apart
 LEAST_EVENTS = 10  # to judge that by
+SLACK_S = 0.25  # how far an event may be from its sample where frames begin elsewhere
 
 
 def loop_sound() -> NDArray[np.int16]:
@@ -63,21 +64,24 @@ def is_near(event: Event, others: list[Event], slack_samples: int) -> bool:
 
 
 class Soak:
-    """What is common to all runs: the sound, what must be heard, what is said at the end."""
+    """What is common to all runs: the sound, what must be heard, what is said at the end.
 
-    def __init__(self, *, microphone: bool) -> None:
+    exact: events come at the very samples, as frames begin where the sound does, and nothing is converted or lost.
+    """
+
+    def __init__(self, *, microphone: bool, exact: bool) -> None:
         self._microphone = microphone
+        self.slack_samples = 0 if exact else round(SLACK_S * SAMPLE_RATE_HZ)
         self.sound = loop_sound()
         self.expected = self.possible = expected_of(self.sound)
-        if microphone:
-            self._expect_of_a_microphone()
+        if not exact:
+            self._expect_less()
         self.facts: dict[str, Any] = {"events_a_loop": len(self.expected)}
         self.wrong: list[str] = []
         self._memory: list[dict[str, int]] = []
 
-    def _expect_of_a_microphone(self) -> None:
+    def _expect_less(self) -> None:
         """What must be heard wherever frames begin, through any resampler; what is near a threshold may be heard."""
-        slack = round(Microphone.slack_s * SAMPLE_RATE_HZ)
         for quality in ("LQ", "HQ"):
             up = soxr.resample(self.sound, SAMPLE_RATE_HZ, SINK_HZ, quality)
             heard_so = soxr.resample(up, SINK_HZ, SAMPLE_RATE_HZ)
@@ -85,7 +89,7 @@ class Soak:
                 heard = expected_of(heard_so, offset, sensitivity)
                 self.possible = self.possible + heard
                 if sensitivity <= 0.5:
-                    self.expected = [event for event in self.expected if is_near(event, heard, slack)]
+                    self.expected = [event for event in self.expected if is_near(event, heard, self.slack_samples)]
 
     def player(self, folder: Path) -> Player:
         """What plays the loop in real time."""
@@ -113,15 +117,15 @@ class Soak:
         everywhere = [(word, at + number * len(self.sound)) for number in loops for word, at in events]
         return [event for event in everywhere if first < event[1] <= end]
 
-    def judge_events(self, heard: list[Event], samples: int, slack_samples: int, lost_s: float) -> None:
+    def judge_events(self, heard: list[Event], samples: int, lost_s: float) -> None:
         """Nothing lost, nothing more, and every event at its sample in every loop."""
         self.facts |= {"events": len(heard), "lost_s": lost_s}
         for what, ones, others in (
             ("missing", self.repeated(self.expected, 0, samples), heard),
-            ("too much", heard, self.repeated(self.possible, 0, samples + slack_samples)),
+            ("too much", heard, self.repeated(self.possible, 0, samples + 2 * self.slack_samples)),
         ):
             left = set(ones) - set(others)
-            wrong = [one for one in left if not (slack_samples and is_near(one, others, slack_samples))]
+            wrong = [one for one in left if not (self.slack_samples and is_near(one, others, self.slack_samples))]
             self.wrong += [f"{what}: {one[0]} at sample {one[1]}" for one in sorted(wrong, key=itemgetter(1))[:5]]
         if lost_s:
             self.wrong.append(f"{lost_s} s of sound were lost")
@@ -147,7 +151,7 @@ def speed(soak: Soak, minutes: float) -> None:
     took_s = time.monotonic() - start_s
     sound_s = loops * LOOP_S
     soak.facts |= {"sound_s": sound_s, "took_s": round(took_s, 1), "cpu_ms_per_s": round(1000 * cpu_s / sound_s, 3)}
-    soak.judge_events(events_of(daemon.events), loops * len(soak.sound), 0, daemon.lost_s)
+    soak.judge_events(events_of(daemon.events), loops * len(soak.sound), daemon.lost_s)
     soak.judge_memory()
 
 
@@ -164,9 +168,9 @@ def paced(soak: Soak, minutes: float) -> None:
         if status := player.stop():
             soak.wrong.append(f"the daemon ended with {status}")
     soak.facts |= {"sound_s": 60 * minutes, "cpu_ms_per_s": round(1000 * cpu_s / 60 / minutes, 3)}
-    slack = round(player.slack_s * SAMPLE_RATE_HZ)
-    heard = [event for event in events_of(player.heard()) if event[1] <= player.played_samples - slack]
-    soak.judge_events(heard, player.played_samples - 2 * slack, slack, player.daemon.lost_s)
+    end = player.played_samples - soak.slack_samples
+    heard = [event for event in events_of(player.heard()) if event[1] <= end]
+    soak.judge_events(heard, end - soak.slack_samples, player.daemon.lost_s)
     soak.judge_memory()
     judge_delays(soak, "delay_s", player.delays_s(), LATE_S)
     judge_drift(soak, player)
@@ -221,7 +225,7 @@ def overload(soak: Soak, minutes: float) -> None:
             player.play(quarter_s)
             if status := player.stop():
                 soak.wrong.append(f"the daemon ended with {status}")
-    heard, slack = events_of(player.heard()), round(player.slack_s * SAMPLE_RATE_HZ)
+    heard, slack = events_of(player.heard()), soak.slack_samples
     soak.facts |= {"needed_share": round(need, 4), "lost_s": daemon.lost_s, "events": len(heard)}
     for when, first, end in (
         ("with a fifth of a core", 0, enough_samples - SAMPLE_RATE_HZ),
@@ -249,11 +253,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="of sound")
     parser.add_argument("--microphone", action="store_true", help="not from a TCP peer: from a sound server")
     options = parser.parse_args()
+    if options.microphone and options.run == "speed":
+        parser.error("a microphone does not give sound at full speed")
     run, usual = runs[options.run]
     try:
         if options.microphone and (missing := missing_programs()):
             raise SoundServerError(missing)
-        soak = Soak(microphone=options.microphone)
+        soak = Soak(microphone=options.microphone, exact=options.run != "overload" and not options.microphone)
         run(soak, options.minutes or usual)
     except PermissionError as error:
         sys.exit(cannot(options.run, f"{error}: no cgroup can be made here"))

@@ -33,11 +33,8 @@ Sound = NDArray[np.int16]
 class Player:
     """Plays the loop again and again, in real time from `start_s`, to the daemon that it starts.
 
-    slack_s: how far an event may be from its sample; each_loop: called at the end of every loop. A context manager
-    around all of it.
+    each_loop: called at the end of every loop. A context manager around all of it.
     """
-
-    slack_s = 0.0
 
     def __init__(self, loop: Sound, folder: Path, each_loop: Callable[[Daemon], None]) -> None:
         self.loop, self._each_loop = loop, each_loop
@@ -113,8 +110,6 @@ class Microphone(Player):
 
     expected: keyword and last sample of each event of a loop.
     """
-
-    slack_s = 0.25  # another resampler, another grid of frames
 
     def __init__(
         self, loop: Sound, folder: Path, each_loop: Callable[[Daemon], None], expected: list[tuple[str, int]]

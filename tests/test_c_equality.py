@@ -77,14 +77,10 @@ class Deaf(FrontEnd):
 
 @pytest.mark.parametrize("seconds", [0.5, 60, 61.3])
 def test_features_are_compared_to_the_last_frame(seconds: float) -> None:
-    frames = round(seconds * 100)
-    sound = np.zeros((frames - 1) * 160 + 512, np.int16)
+    sound = np.zeros(round(seconds * RATE_HZ) // 160 * 160 + 512, np.int16)  # ends with a frame
     assert differing_features(FrontEnd(), Deaf(), sound) == 0
-    sound[-512:] = 1000
-    last = FrontEnd()
-    expected = [last.log_mel(sound[-512 - 2 * 160 :])[k] for k in range(3)]  # the frames before see a part of it
-    values = sum((row != 0).sum() + (last.cepstrum(row[None]) != 0).sum() for row in expected)
-    assert differing_features(FrontEnd(), Deaf(), sound) >= values > 0
+    sound[-160:] = 1000  # in the last frame alone
+    assert 0 < differing_features(FrontEnd(), Deaf(), sound) <= 80
 
 
 @pytest.mark.slow
@@ -113,7 +109,5 @@ def test_the_script_refuses_what_is_no_sound(tmp_path: Path) -> None:
     command = [sys.executable, SCRIPT, "--model", "commands-streaming", tmp_path]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert (
-        run.stderr == f"compare_c_events: {tmp_path}: no sound files in this folder" + run.stderr.partition("folder")[2]
-    )
+    assert run.stderr.startswith(f"compare_c_events: {tmp_path}: no sound files in this folder")
     assert run.stderr.count("\n") == 1

@@ -128,7 +128,7 @@ def test_of_long_noise_no_more_is_read_than_is_heard(words: list[Clip], tmp_path
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 3 // 4] + bytes(len(data) // 4))  # who reads that is told
     np.testing.assert_array_equal(sound_of(stream)[0], whole)
-    with pytest.raises(AudioError, match="long.flac"):
+    with pytest.raises(AudioError, match=r"long\.flac"):
         sound_of(stream_of(words, Noise((path,), 0.9, 10.0)))
 
 
