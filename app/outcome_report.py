@@ -21,13 +21,13 @@ def table(outcome: Outcome) -> Table:
     """What was said, line by line, with what was heard."""
     out = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("said at", "word", "heard", "heard at", "latency", "score", ""):
-        out.add_column(name, justify="right" if name.endswith(("at", "latency", "score")) else "left", no_wrap=True)
+        out.add_column(name, justify="right" if name.endswith(("at", "latency", "score")) else "left", no_wrap=name != "word")
     for entry in outcome.entries:
         said, heard, latency = entry.said, entry.detection, entry.latency_samples
         other = entry.result is Result.OTHER_SPEECH
         out.add_row(
             clock(said.label.start_sample) if said else "",
-            Text(said.words if said else "", overflow="ellipsis", style="bright_black" if other else ""),
+            Text(said.words if said else "", "bright_black" if other else "", overflow="ellipsis", no_wrap=True),
             heard.keyword if heard else "",
             clock(heard.end_sample) if heard else "",
             "" if latency is None else f"{_ms(latency):.0f} ms",

@@ -11,6 +11,7 @@ exit status is 1 where something is not as it must be, with a line that says wha
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import time
@@ -256,6 +257,7 @@ def main() -> None:
     if options.microphone and options.run == "speed":
         parser.error("a microphone does not give sound at full speed")
     run, usual = runs[options.run]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     try:
         if options.microphone and (missing := missing_programs()):
             raise SoundServerError(missing)

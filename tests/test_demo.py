@@ -61,6 +61,13 @@ def test_all_heard_is_good(recording: Path, tiny_model: Path, tmp_path: Path) ->
     assert result.stdout.splitlines()[-1] == "heard 3 of 3 commands, 0 false events: good"
 
 
+def test_80_columns_are_enough_to_read_what_was_heard(recording: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = (recording, "--labels", labels_file(tmp_path, TRUTH), "--model", tiny_model, "--fast")
+    rows = [line for line in invoke(*command, COLUMNS="80").output.splitlines() if " ms " in line]
+    assert rows
+    assert all(row.split()[-1] == "hit" and "…" not in row for row in rows)
+
+
 def test_a_word_that_was_not_heard_is_not_good_enough(recording: Path, tiny_model: Path, tmp_path: Path) -> None:
     labels = labels_file(tmp_path, [*TRUTH, (57_000, 60_000, "high")])
     result = invoke(recording, "--labels", labels, "--model", tiny_model, "--fast")

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def served(tmp_path: Path, tiny_model: Path) -> Iterator[Callable[[Sound], tuple
     server = socket.create_server(("127.0.0.1", 0))
 
     def send(sound: Sound, began_s: list[float]) -> None:
-        with server, server.accept()[0] as peer:
+        with server, server.accept()[0] as peer, suppress(OSError):  # the daemon ends before its sound does
             began_s.append(time.monotonic())
             for first in range(0, len(sound), 1280):
                 block = sound[first : first + 1280]
@@ -216,10 +217,11 @@ def test_an_event_that_comes_too_late_is_not_told(
 def test_a_daemon_that_was_stopped_tells_nothing_of_long_ago(
     served: Callable[[Sound], tuple[Path, list[float]]], say: Callable[..., Sound]
 ) -> None:
-    # Stopped from 2.7 to 5.7 s: within the second word and beyond the third, which wait in the socket meanwhile.
-    path, began_s = served(say(1.0, "low", 1.2, "high", 1.5, "low", 1.5, "high", 1.5, "low", 1.0))
+    # Stopped within each of the first words, so that the sound which completes it waits in the socket meanwhile.
+    path, began_s = served(say(1.0, *["low", 2.6] * 5))
+    stops_s = [1.0 + 3.0 * n + 0.15 + 0.05 * n for n in range(4)]
     command = [sys.executable, "-m", "tinyhark.app", "daemon", "--config", str(path)]
-    events: list[tuple[str, float]] = []  # keyword, how long after its last sample
+    events: list[tuple[float, float]] = []  # how long after its last sample, and when that was
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
         assert process.stdout
         assert process.stderr
@@ -227,17 +229,18 @@ def test_a_daemon_that_was_stopped_tells_nothing_of_long_ago(
         def read(lines: Any) -> None:
             for line in lines:
                 event = json.loads(line)
-                events.append((event["keyword"], time.monotonic() - began_s[0] - event["time_s"]))
+                events.append((time.monotonic() - began_s[0] - event["time_s"], event["time_s"]))
 
         reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
         reader.start()
         until(lambda: began_s)
-        for number, at_s in ((signal.SIGSTOP, 2.7), (signal.SIGCONT, 5.7), (signal.SIGTERM, 10.0)):
+        signals = [one for at_s in stops_s for one in ((at_s, signal.SIGSTOP), (at_s + 1.7, signal.SIGCONT))]
+        for at_s, number in [*signals, (15.5, signal.SIGTERM)]:
             time.sleep(max(0.0, began_s[0] + at_s - time.monotonic()))
             process.send_signal(number)
         log = [json.loads(line) for line in process.stderr]
         reader.join(60)
-    assert [word for word, _ in events] == ["low", "high", "low"]
-    assert max(delay_s for _, delay_s in events) < 1
+    assert max(delay_s for delay_s, _ in events) < 1
+    assert events[-1][1] > 13.0, "the last word, within which it was not stopped"
     (lost,) = [line for line in log if line["message"] == "sound was lost"]
-    assert 2.0 < lost["dropped_s_in_all"] < 3.5
+    assert lost["dropped_s_in_all"] > 0.5
