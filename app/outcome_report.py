@@ -21,7 +21,9 @@ def table(outcome: Outcome) -> Table:
     """What was said, line by line, with what was heard."""
     out = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("said at", "word", "heard", "heard at", "latency", "score", ""):
-        out.add_column(name, justify="right" if name.endswith(("at", "latency", "score")) else "left", no_wrap=name != "word")
+        out.add_column(
+            name, justify="right" if name.endswith(("at", "latency", "score")) else "left", no_wrap=name != "word"
+        )
     for entry in outcome.entries:
         said, heard, latency = entry.said, entry.detection, entry.latency_samples
         other = entry.result is Result.OTHER_SPEECH
