@@ -26,9 +26,8 @@ from .timing import BLOCKS_PER_SECOND, clock_s
 RECORD = struct.Struct("<IIId")
 
 _CHANNELS = 2  # more are opened only where a device will not have fewer: that of a sound server claims 32
-# Of the device's buffer: time for a busy machine before sound is lost. On ALSA, PortAudio wakes four times in it, so
-# twice a block: more often costs CPU time, and a sound server that is asked for sound less often gives it late.
-_LATENCY_S = 2 / BLOCKS_PER_SECOND
+_LATENCY_S = 0.2  # of the device's buffer: time for a busy machine before sound is lost
+_PERIODS = 2  # in which a device gives a block: each costs wake-ups, and with one a sound server gives sound in bursts
 
 
 def capture(portaudio: Any, device: str | None, channel: int | None, out: BinaryIO) -> None:
@@ -65,6 +64,7 @@ def _open(portaudio: Any, device: InputDevice, channel: int | None) -> tuple[Any
                 samplerate=device.rate_hz,
                 channels=channels,
                 dtype="int16",
+                blocksize=round(device.rate_hz / BLOCKS_PER_SECOND / _PERIODS),
                 latency=_LATENCY_S,
                 dither_off=True,  # noise from the conversion would hide that a microphone is dead
             )
