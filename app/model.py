@@ -86,7 +86,7 @@ class Model:
 
     def bind(self) -> "Binding":
         """The network bound to buffers of its own: half the cost of a call, for one stream."""
-        return Binding(self._session, self._input, self._output, self.metadata)
+        return Binding(self._session, self.metadata)
 
     def window_of(self, audio: Samples) -> Window:
         """[n] int16 clip -> [n_mfcc, window_frames] int8: zero-padded at its end or cut; one thread at a time."""
@@ -115,16 +115,21 @@ class Model:
 
 
 class Binding:
-    """A network bound to two buffers: `run()` takes `input` [n_mfcc, window_frames] to `output` [labels], both int8."""
+    """A network bound to two buffers: `run()` takes `input` [n_mfcc, window_frames] to `output` [labels], both int8.
 
-    def __init__(self, session: "InferenceSession", input_name: str, output_name: str, metadata: Metadata) -> None:
-        self.input: Window = np.zeros((metadata.front_end.n_mfcc, metadata.window_frames), np.int8)
-        self.output: Codes = np.zeros(len(metadata.labels), np.int8)
+    windows: how many the session takes at once, as `inputs` and `outputs`, of which `input` and `output` are the first.
+    """
+
+    def __init__(self, session: "InferenceSession", metadata: Metadata, windows: int = 1) -> None:
+        self.inputs: Window = np.zeros((windows, metadata.front_end.n_mfcc, metadata.window_frames), np.int8)
+        self.outputs: Codes = np.zeros((windows, len(metadata.labels)), np.int8)
+        self.input: Window = self.inputs[0]
+        self.output: Codes = self.outputs[0]
         self._session = session
         self._binding = session.io_binding()
-        shape_in, shape_out = [1, *self.input.shape], [1, *self.output.shape]
-        self._binding.bind_input(input_name, "cpu", 0, np.int8, shape_in, self.input.ctypes.data)
-        self._binding.bind_output(output_name, "cpu", 0, np.int8, shape_out, self.output.ctypes.data)
+        (taken,), (given,) = session.get_inputs(), session.get_outputs()
+        self._binding.bind_input(taken.name, "cpu", 0, np.int8, self.inputs.shape, self.inputs.ctypes.data)
+        self._binding.bind_output(given.name, "cpu", 0, np.int8, self.outputs.shape, self.outputs.ctypes.data)
 
     def run(self) -> Codes:
         """The codes of what is in `input`; the array is the same at every call."""

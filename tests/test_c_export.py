@@ -20,7 +20,7 @@ from tinyhark.app.model import Model
 from tinyhark.app.spotter import Spotter
 from tinyhark.export import c_tables
 from tinyhark.export.c_export import TEMPLATES, export_c
-from tinyhark.export.c_host import CProject
+from tinyhark.export.c_host import CProject, heard_by_python
 from tinyhark.export.c_network import multiplier
 from tinyhark.export.commands import export
 
@@ -181,18 +181,11 @@ def test_events_are_those_of_python_from_the_first_window_on(
     model = made(threshold=float(np.median(scores, axis=0).max()), **shape)
     export_c(model, tmp_path / "c")
     project = CProject(tmp_path / "c", model.metadata, compiler_or_skip("gcc"), ["-O1"])
-    spotter = Spotter(model)
     parts: list[NDArray[np.int16] | int] = [sound[:5000], sound[5000:5001], sound[5001:20000], 777, sound[20000:]]
-    heard = []
-    for part in parts:
-        if isinstance(part, int):
-            spotter.skip(part)
-        else:
-            heard += spotter.feed(part)
-    heard += spotter.finish()
+    heard = heard_by_python(model, parts)
     assert len(heard) >= 2
-    got = [(model.keywords[h.keyword], h.start_sample, h.end_sample) for h in project.spot(parts)]
-    assert got == [(d.keyword, d.start_sample, d.end_sample) for d in heard]
+    got, wanted = ([(h.keyword, h.start_sample, h.end_sample) for h in some] for some in (project.spot(parts), heard))
+    assert got == wanted
 
 
 def test_the_tables_in_c_are_those_of_python() -> None:

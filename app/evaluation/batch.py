@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import Codes, Model
+from ..model import Binding, Codes, Model
 from ..session import open_session
 
 if TYPE_CHECKING:
@@ -21,32 +21,23 @@ _ONE = b"\x08\x01"  # a dimension: its field 1, the size, is 1
 
 
 class Batch:
-    """A network bound to buffers of its own, as `model.Binding` is, for many windows a call; one thread at a time."""
+    """A network that hears many windows a call; one thread at a time."""
 
     def __init__(self, model: Model) -> None:
         session, self.windows = _session_of(model)
-        m = model.metadata
-        self._window_frames, self._stride_frames = m.window_frames, m.stride_frames
-        self._input = np.zeros((self.windows, m.front_end.n_mfcc, m.window_frames), np.int8)
-        self._output = np.zeros((self.windows, len(m.labels)), np.int8)
-        self._session, self._binding = session, session.io_binding()
-        self._binding.bind_input(
-            session.get_inputs()[0].name, "cpu", 0, np.int8, list(self._input.shape), self._input.ctypes.data
-        )
-        self._binding.bind_output(
-            session.get_outputs()[0].name, "cpu", 0, np.int8, list(self._output.shape), self._output.ctypes.data
-        )
+        self._binding = Binding(session, model.metadata, self.windows)
+        self._window_frames, self._stride_frames = model.metadata.window_frames, model.metadata.stride_frames
 
     def codes(self, columns: NDArray[np.int8]) -> Codes:
         """[n_mfcc, frames] int8, a window or more -> [steps, labels] codes: the first window, then each stride on."""
         windows = np.lib.stride_tricks.sliding_window_view(columns, self._window_frames, axis=1)
         windows = windows[:, :: self._stride_frames].swapaxes(0, 1)
-        codes = np.empty((len(windows), self._output.shape[1]), np.int8)
+        codes = np.empty((len(windows), self._binding.outputs.shape[1]), np.int8)
         for first in range(0, len(windows), self.windows):
             some = windows[first : first + self.windows]
-            self._input[: len(some)] = some
-            self._session.run_with_iobinding(self._binding)
-            codes[first : first + len(some)] = self._output[: len(some)]
+            self._binding.inputs[: len(some)] = some
+            self._binding.run()
+            codes[first : first + len(some)] = self._binding.outputs[: len(some)]
         return codes
 
 
