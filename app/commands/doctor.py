@@ -87,7 +87,9 @@ def _files() -> Iterator[Finding]:
     except (ImportError, OSError) as error:
         yield Finding("sound files", "problem", f"{error}: pip install --force-reinstall soundfile soxr")
         return
-    yield Finding("sound files", "ok", f"{soundfile.__libsndfile_version__}, soxr {soxr.__libsoxr_version__}")
+    yield Finding(
+        "sound files", "ok", f"libsndfile {soundfile.__libsndfile_version__}, libsoxr {soxr.__libsoxr_version__}"
+    )
 
 
 def _sound() -> Iterator[Finding]:

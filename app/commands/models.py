@@ -26,7 +26,10 @@ def models(ctx: click.Context) -> None:
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_models(as_json: bool = False) -> None:
-    """Show name, words, size, licence, accuracy and place of every installed model."""
+    """Show every installed model.
+
+    Name, words, size, licence, accuracy and place.
+    """
     from .. import catalog
     from ..model import Model
 
@@ -49,7 +52,10 @@ def list_models(as_json: bool = False) -> None:
 @models.command()
 @click.argument("model", metavar="NAME|FILE")
 def show(model: str) -> None:
-    """Show a model, installed or a file, with what its thresholds cost where it was measured."""
+    """Show a model and what its thresholds cost.
+
+    MODEL is installed or a file; the figures are those of where it was measured.
+    """
     from ..model import Model
     from ..tables import plain_console
 
@@ -67,7 +73,10 @@ def show(model: str) -> None:
 @click.option("--name", metavar="NAME", help="Install it under this name instead of the file's.")
 @click.option("--force", is_flag=True, help="Replace a model of that name that was added before.")
 def add(file: Path, name: str | None, force: bool) -> None:
-    """Verify a model file, by its golden input too, and install a copy under its name."""
+    """Verify a model file and install a copy.
+
+    Its golden input, sound with the answer that the model must give, is replayed; the copy gets the model's name.
+    """
     from .. import catalog
     from ..model import Model
 

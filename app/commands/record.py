@@ -60,7 +60,9 @@ def words(said: tuple[str, ...], count: int, out: Path, config: Path | None, dev
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="room", show_default=True)
 @_source_options
 def room(minutes: float, out: Path, config: Path | None, device: str | None) -> None:
-    """Record how it sounds where the detector will live, while nobody says its words.
+    """Record the sound of the room it will live in.
+
+    Nobody should say its words meanwhile.
 
     Files of ten minutes in OUT, for your eyes alone (0600); what is there already counts, so the same command goes on
     where an interrupted one stopped.

@@ -30,7 +30,10 @@ def service() -> None:
     help="The configuration; a simple one is made if none is.",
 )
 def install(user: bool, config: Path | None) -> None:
-    """Write the unit, start the service now and with the machine (--user: with your login)."""
+    """Write the unit and start the service.
+
+    It starts now and with the machine (--user: with your login).
+    """
     ours = _service(user)
     if not user and os.geteuid() != 0:
         raise HarkError(f"a service of the system needs root: sudo {sys.argv[0]} service install, or give --user")
@@ -57,7 +60,10 @@ def uninstall(user: bool) -> None:
 @service.command()
 @_USER_OPTION
 def status(user: bool) -> None:
-    """Say how the service is; the exit status is 1 where it does not run."""
+    """Say how the service is.
+
+    The exit status is 1 where it does not run.
+    """
     ours = _service(user)
     facts = ours.facts()
     if facts["LoadState"] == "not-found":

@@ -27,7 +27,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 def confusables(
     model: str, count: int, thresholds: tuple[str, ...], kokoro: Path | None, as_json: bool, cache: Path | None
 ) -> None:
-    """Say what sounds like the keywords of MODEL, an installed one or a file, and count what fires, by phrase.
+    """Count what sounds like the keywords of MODEL and fires.
+
+    MODEL is an installed one or a file; what fires is counted by phrase.
 
     Parts, repetitions, other orders, rhymes and known look-alikes of each keyword are spoken by espeak-ng, and by
     Kokoro where its files are, in voices that training from text leaves out. docs/confusables.md explains the figures.

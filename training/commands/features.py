@@ -77,7 +77,10 @@ def features(
     seed: int,
     jobs: int,
 ) -> None:
-    """Make a store of features from SOURCES: folders of recordings, or CSV files that list pieces of recordings."""
+    """Make a store of features to train with.
+
+    SOURCES are folders of recordings, or CSV files that list pieces of recordings.
+    """
     from rich.console import Console
     from rich.progress import Progress
 

@@ -66,7 +66,9 @@ def say(
     kokoro: Path | None,
     suffix: str,
 ) -> None:
-    """Render each PHRASE in many voices, speeds and pitches: 16 kHz mono int16 clips and a list, manifest.csv.
+    """Speak phrases in many synthetic voices.
+
+    Each PHRASE is rendered in many voices, speeds and pitches: 16 kHz mono int16 clips and a list, manifest.csv.
 
     Variants of a phrase are joined by "|": "off|off!" goes into one folder. The same seed gives the same clips, and
     clips that are there already are not rendered again.

@@ -89,7 +89,9 @@ def train(
     fold: str | None,
     threads: int | None,
 ) -> None:
-    """Train, quantize and export the model that RECIPE (a TOML file, or a packaged one's name) describes.
+    """Train a model, or a wake word from its text.
+
+    The model that RECIPE (a TOML file, or a packaged one's name) describes is trained, quantized and exported.
 
     Or, with --phrase "hey lantern": speak a wake word in many voices, train, choose its threshold and measure it, with
     no recording of it or with those in --recordings.
