@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .atomic import write_bytes
 from .errors import HarkError, ModelError
+from .text import nearest
 
 SUFFIX = ".onnx"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -73,8 +74,8 @@ def find(model: str | os.PathLike[str]) -> Path:
             return file
     if path.is_file():
         return path
-    names = ", ".join(file.stem for file in installed()) or "none"
-    raise ModelError(f"no model is named '{path}' (installed: {names}); give a path, or `hark models add FILE`")
+    names = [file.stem for file in installed()]
+    raise ModelError(f"no model is named '{path}', and no file{nearest(str(path), names)}")
 
 
 def is_packaged(file: Path) -> bool:

@@ -7,6 +7,7 @@ from tinyhark.dsp.decision import KeywordParameters
 
 from .errors import HarkError
 from .model import Model
+from .text import nearest
 
 LEAST_SENSITIVE, MOST_SENSITIVE = 0.98, 0.05  # thresholds at sensitivity 0 and 1
 
@@ -48,4 +49,4 @@ def check_known(models: Sequence[Model], keywords: Collection[str]) -> None:
     unknown = sorted(set(keywords) - set(known))
     if unknown:
         names = " + ".join(model.name for model in models)
-        raise HarkError(f"the model {names} has no keyword '{unknown[0]}'; it has {', '.join(known)}")
+        raise HarkError(f"the model {names} has no keyword '{unknown[0]}'{nearest(unknown[0], known)}")

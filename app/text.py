@@ -1,11 +1,20 @@
 """Names from outside (files, labels of a model) as text that can be shown and encoded, whatever is in them."""
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 
 def printable(text: str) -> str:
     """Text as one line that no terminal obeys: line breaks, control characters and undecodable bytes as escapes."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """ "; did you mean ...?" where one of the known words is near, else what there is."""
+    near = get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known) or 'none'}"
 
 
 def encodable(text: str) -> str:

@@ -71,7 +71,8 @@ def score(peer: Peer, stream: Stream) -> Scores:
             rows.append(row)
         rest = data[whole:]
     q15 = np.rint(np.clip(rows, 0, 1) * (1 << POSTERIOR_BITS)).astype(np.uint16)
-    return Scores(q15, samples - len(_SILENCE), tuple(sound.spans), tuple(sound.words), tuple(sound.problems))
+    samples -= len(_SILENCE)
+    return Scores(q15, samples, sound.silence.samples, tuple(sound.spans), tuple(sound.words), tuple(sound.problems))
 
 
 def hear_peer(

@@ -70,7 +70,7 @@ def test_the_packaged_models_stay(file: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_an_unknown_name_lists_what_there_is(file: Path) -> None:
     catalog.add(file)
-    with pytest.raises(ModelError, match=r"no model is named 'nothing' \(installed: .*mine"):
+    with pytest.raises(ModelError, match=r"no model is named 'nothing', and no file; there are: .*mine"):
         catalog.find("nothing")
     with pytest.raises(ModelError, match=r"no model 'nothing' was added \(added: mine\)"):
         catalog.remove("nothing")

@@ -65,6 +65,14 @@ def test_counts(evaluate: Callable[..., Result], clips: Path) -> None:
     assert (got["no_keyword_clips"], got["taken_for_keyword"]) == (10, 0)
 
 
+def test_what_is_cut_is_said(evaluate: Callable[..., Result], clips: Path, say: Callable[..., Sound]) -> None:
+    assert evaluate(clips).stderr == ""  # the long background noise is no clip
+    soundfile.write(clips / "low/long.wav", say(0.1, "low", 1.5), 16_000)
+    result = evaluate(clips)
+    assert result.exit_code == 0
+    assert "1 of 31 clips are longer than the model's window of 0.99 s" in result.stderr
+
+
 def test_text(evaluate: Callable[..., Result], clips: Path) -> None:
     result = evaluate(clips)
     assert "tones: 93.3 % of 30 clips (95 % interval 78.7 to 98.2)" in result.stdout

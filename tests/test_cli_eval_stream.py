@@ -126,6 +126,26 @@ def test_labelled_recordings_count_hours_and_words(
     assert {g["group"] for g in found["speakers"]} == {"ann", "bob"}
 
 
+def test_sound_of_a_muted_microphone_is_no_hours(
+    evaluate: Callable[..., Result], folder: Path, say: Callable[..., Sound]
+) -> None:
+    soundfile.write(folder / "room/muted.wav", np.concatenate([say(1.0), np.zeros(18 * RATE_HZ, np.int16)]), RATE_HZ)
+    command = ("--negatives", folder / "room", "--json")
+    for _ in range(2):  # the second time out of the cache
+        result = evaluate(*command)
+        assert fields(result)["hours"] == pytest.approx((6.8 + 1.0) / 3600, rel=0.01)
+        assert f"{folder / 'room/muted.wav'}: 0.01 hours of digital silence" in result.stderr
+
+
+def test_as_many_examples_as_asked(evaluate: Callable[..., Result], folder: Path) -> None:
+    sounds = []
+    for most in (0, 1, 2):
+        command = ("--positives", folder / "words", "--report", folder / "out", "--examples", most)
+        assert evaluate(*command).exit_code == 0
+        sounds.append((folder / "out/index.html").read_text().count("data:audio/ogg"))
+    assert sounds == [0, 2, 4]  # a miss and a false accept each
+
+
 def test_a_bad_file_is_said_and_the_others_measured(evaluate: Callable[..., Result], folder: Path) -> None:
     (folder / "words/low/empty.wav").write_bytes(b"")
     result = evaluate("--positives", folder / "words", "--json")
@@ -174,6 +194,7 @@ def test_names_of_files_are_plain_text(evaluate: Callable[..., Result], folder: 
     assert {row["kind"] for row in found["false_accepts"]} == {"all", "[red]q", r"\x1b[31mz", r"\udcff"}
     shown = evaluate(*command, "--report", folder / "out")
     assert shown.exit_code == 0
+    assert f"{folder / 'out/index.html'}: written" in shown.stderr
     assert "a[bold] at" in shown.stdout
     assert "[red]q" in shown.stdout
     assert "\x1b" not in shown.stdout

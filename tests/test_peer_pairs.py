@@ -31,7 +31,7 @@ def measurement(missed: list[list[bool]], false: list[int]) -> Measurement:
     """Of "alexa" at some settings, the last in use; missed: [settings][recordings]; false: accepts in an hour."""
     clips = tuple(Clip(Path(f"{n}.wav"), "alexa") for n in range(len(missed[0])))
     words = [Word(Label(16_000 * n, 16_000 * n + 8000, "alexa"), clip, "") for n, clip in enumerate(clips)]
-    scores = Scores(np.zeros((0, 1), np.uint16), SAMPLES_PER_HOUR, (), ())
+    scores = Scores(np.zeros((0, 1), np.uint16), SAMPLES_PER_HOUR, 0, (), ())
     many = len(false)
     none = np.zeros((many, 1), np.int64)
     said = Outcomes(np.where(missed, MISSED, 1), none, none, none[..., None])

@@ -216,7 +216,22 @@ def test_a_room_keeps_what_it_has_when_it_is_interrupted(tmp_path: Path, microph
 def test_a_room_says_what_is_wrong_with_the_sound(tmp_path: Path, microphone: Callable[[Sound], Path]) -> None:
     config = microphone(np.zeros(15 * RATE_HZ, np.int16))
     result = run("record", "room", "--minutes", 0.2, "--out", tmp_path / "room", "--config", config)
-    assert result.stderr == "hark: digital silence, every sample is 0: the microphone is muted or dead\n"
+    assert result.stderr.splitlines() == [
+        "hark: digital silence, every sample is 0: the microphone is muted or dead",
+        "hark: not recorded from here on: in sound of a microphone that is off nothing can be wrongly heard",
+    ]
+    assert room.recorded_s(tmp_path / "room") < 10
+
+
+def test_a_room_gives_up_on_a_microphone_that_stays_muted(
+    tmp_path: Path, microphone: Callable[[Sound], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_HOPELESS_S", 20)
+    sound = np.concatenate([np.arange(2 * RATE_HZ) % 100, np.full(30 * RATE_HZ, 7)]).astype(np.int16)
+    result = run("record", "room", "--minutes", 1, "--out", tmp_path / "room", "--config", microphone(sound))
+    assert result.exit_code == 2
+    assert "the microphone is muted or dead; 0.2 minutes are recorded, and the same command goes on" in result.stderr
+    assert 2 <= room.recorded_s(tmp_path / "room") < 12.5
 
 
 def test_a_full_disk(tmp_path: Path) -> None:

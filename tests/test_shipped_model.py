@@ -124,7 +124,7 @@ def test_telephone_sound_still_works(model: Model, demo: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_accuracy_on_validation_recordings(model: Model, data_dir: Path) -> None:
     folder = data_dir / "speech-commands"
-    confusion, problems = evaluate_clips(
+    confusion, problems, _ = evaluate_clips(
         model, folder / "validation", Balance(folder / "noise", seed=0), lambda _done: None
     )
     assert not problems

@@ -224,7 +224,7 @@ def stream(rng: np.random.Generator, steps: int, peaks: dict[int, tuple[int, flo
         posteriors[at : at + 4, keyword] = height
         label = Label(at * STRIDE, (at + 4) * STRIDE, "ab"[keyword])
         words.append(Word(label, Clip(Path("x")), ""))
-    scores = Scores((posteriors * 32768).astype(np.uint16), steps * STRIDE, (), ())
+    scores = Scores((posteriors * 32768).astype(np.uint16), steps * STRIDE, 0, (), ())
     return Heard(Stream((), (0,), None, "", "", is_life=is_life), scores, [] if is_life else words, TIMING)
 
 

@@ -87,7 +87,7 @@ def _negatives(model: Model, recipe: Recipe, stores: Path) -> list[Heard]:
         _, log_mel = joined(store, lambda clip: clip.who in left_out and clip.label not in recipe.keywords)
         if len(log_mel) >= recipe.window_frames:
             samples = FRAME_SAMPLES + (len(log_mel) - 1) * HOP_SAMPLES
-            scores = Scores(posteriors_over(model, log_mel), samples, ((0, samples),), ((-1, -1),))
+            scores = Scores(posteriors_over(model, log_mel), samples, 0, ((0, samples),), ((-1, -1),))
             stream = Stream.recording(Clip(store.path), "negative", spec.path)
             heard.append(Heard(stream, scores, [], timing))
     return heard

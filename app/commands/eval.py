@@ -44,9 +44,9 @@ def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: 
     balance = Balance(draw["noise"], draw["seed"]) if draw["balance"] else None
     loaded = Model.load(model)
     with progress("clips", 0) as advance:
-        confusion, problems = evaluate_clips(loaded, folder, balance, advance)
-    for problem in problems:
-        click.echo(f"hark: {problem}", err=True)
+        confusion, problems, notes = evaluate_clips(loaded, folder, balance, advance)
+    for line in (*problems, *notes):
+        click.echo(f"hark: {line}", err=True)
     if not confusion.total:
         sys.exit(2)
     if as_json:
@@ -92,6 +92,7 @@ class _Ratios(click.ParamType[tuple[float | None, ...]]):
 @click.option("--counting", type=click.Choice(["own", "all"]), default="own", help="all: by others' rules, too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--report", type=click.Path(path_type=Path, file_okay=False), help="Write index.html there.")
+@click.option("--examples", type=click.IntRange(0), default=20, show_default=True, help="In it, of each kind.")
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Where scores are kept.")
 @click.option("--jobs", type=click.IntRange(1), help="Cores to use; all by default.")
 @click.option("--dask", metavar="ADDRESS", help="Use the workers of this Dask scheduler.")
@@ -101,6 +102,7 @@ def stream(
     counting: str,
     as_json: bool,
     report: Path | None,
+    examples: int,
     cache: Path | None,
     jobs: int | None,
     dask: str | None,
@@ -118,7 +120,7 @@ def stream(
     from ..evaluation.figures import figures
     from ..evaluation.measurement import Measurement
     from ..evaluation.scenario import Scenario
-    from ..evaluation.scores import hear
+    from ..evaluation.scores import hear, silence_in
     from ..evaluation.stream_tables import show
     from ..progress import progress
 
@@ -135,8 +137,8 @@ def stream(
     with progress("streams", len(streams)) as advance:
         kept = Cache(cache or default_folder())
         heard, problems = hear(spotter.model, streams, kept, _farm(jobs, dask), advance)
-    for problem in problems:
-        click.echo(f"hark: {problem}", err=True)
+    for line in (*problems, *silence_in(heard)):
+        click.echo(f"hark: {line}", err=True)
     if not heard:
         sys.exit(2)
     exclusion_ms = spotter.model.metadata.exclusion_ms
@@ -148,7 +150,8 @@ def stream(
         show(found)
     if report:
         with progress("examples", 0) as advance:
-            write_report(report / "index.html", found, measurement, advance)
+            write_report(report / "index.html", found, measurement, examples, advance)
+        click.echo(f"hark: {report / 'index.html'}: written; open it in a browser", err=True)
     if problems:
         sys.exit(2)
 

@@ -40,7 +40,7 @@ def tune(
     from ..evaluation.cache import Cache, default_folder
     from ..evaluation.farm import on_cores
     from ..evaluation.scenario import Scenario
-    from ..evaluation.scores import hear
+    from ..evaluation.scores import hear, silence_in
     from ..progress import progress
     from ..tuning.choice import STEPS, choose
     from ..tuning.detector import Detector, values_of, write_values
@@ -57,8 +57,8 @@ def tune(
     streams = Scenario(**recordings).streams(detector.model.keywords)
     with progress("hear", len(streams)) as advance:
         heard, problems = hear(detector.model, streams, Cache(cache or default_folder()), on_cores(jobs or -1), advance)
-    for problem in problems:
-        click.echo(f"hark: {problem}", err=True)
+    for line in (*problems, *silence_in(heard)):
+        click.echo(f"hark: {line}", err=True)
     keywords = detector.model.keywords
     material = Material(heard, keywords, detector.parameters, detector.exclusion_ms, detector.reported)
     target = FewFalseAccepts(fa_per_hour) if fa_per_hour is not None else FewMisses(miss or 0.0)

@@ -1,11 +1,12 @@
 """What is wrong with a configuration, in the words of its TOML file."""
 
-import difflib
 import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from ..text import nearest
 
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -30,9 +31,3 @@ def explain(error: msgspec.ValidationError, data: dict[str, Any], known: Callabl
         return f"{place}there is no source {value!r}{nearest(value, known(where))}"
     words = what.replace("`", "").replace(" | null", "").replace("null", "nothing").replace("object", "table")
     return f"{place}{words[:1].lower()}{words[1:]}"
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """ "; did you mean ...?" where one of the known words is near, else what there is."""
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known) or 'none'}"

@@ -13,9 +13,9 @@ from ..audio.sources import ArecordSource, FileSource, StdinSource, TcpSource
 from ..errors import HarkError
 from ..model import Model
 from ..spotter import Spotter
+from ..text import nearest
 from . import config as c
 from .chime import Chime
-from .config_errors import nearest
 from .control import Control
 from .exec_hook import ExecHook
 from .feedback import Feedback

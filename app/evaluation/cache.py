@@ -13,7 +13,7 @@ from ..atomic import write_bytes
 from ..errors import HarkError
 from .streams import Stream
 
-_VERSION = 1  # of the files
+_VERSION = 2  # of the files
 
 
 def default_folder() -> Path:
@@ -53,7 +53,8 @@ class Cache:
         try:
             with np.load(io.BytesIO(self._path(model_digest, stream).read_bytes())) as file:
                 spans, words = ([tuple(pair) for pair in file[name].tolist()] for name in ("spans", "words"))
-                fields = {"posteriors": file["posteriors"], "samples": int(file["samples"])}
+                fields = {"posteriors": file["posteriors"]}
+                fields |= {name: int(file[name]) for name in ("samples", "silent")}
         except Exception:  # numpy and zipfile raise many kinds for a damaged file; it is made anew
             return None
         return fields | {"spans": tuple(spans), "words": tuple(words)}
@@ -64,8 +65,9 @@ class Cache:
             return
         data = io.BytesIO()
         spans, words = (np.array(pairs, np.int64).reshape(-1, 2) for pairs in (scores.spans, scores.words))
+        samples, silent = np.array(scores.samples), np.array(scores.silent)
         np.savez_compressed(
-            data, posteriors=scores.posteriors, samples=np.array(scores.samples), spans=spans, words=words
+            data, posteriors=scores.posteriors, samples=samples, silent=silent, spans=spans, words=words
         )
         write_bytes(self._path(model_digest, stream), data.getvalue())
 

@@ -18,6 +18,7 @@ from .confusion import Confusion
 SILENCE, UNKNOWN = "_silence_", "_unknown_"
 NOISE_FOLDERS = frozenset({SILENCE, "_background_noise_"})
 SHARE = 10  # balanced: one clip of silence and one of another word for so many of keywords
+_SPARE_SAMPLES = SAMPLE_RATE_HZ // 10  # by which a clip may be longer than the window without a word
 GAIN_DB = (-30.0, 0.0)  # of the silence that is cut from recordings
 
 
@@ -31,8 +32,8 @@ class Balance:
 
 def evaluate_clips(
     model: Model, folder: Path, balance: Balance | None, advance: Callable[[float], None]
-) -> tuple[Confusion, list[str]]:
-    """Classify DIR/<label>/*; -> what was taken for what, and a line for each clip that could not be read.
+) -> tuple[Confusion, list[str], list[str]]:
+    """Classify DIR/<label>/*; -> what was taken for what, a line for each clip that could not be read, and notes.
 
     advance: called with 1 after each clip. HarkError where there are no clips, or a label the model cannot judge.
     """
@@ -46,10 +47,14 @@ def evaluate_clips(
         by_label[SILENCE] = []
     confusion = Confusion.empty(model.labels)
     problems: list[str] = []
+    notes: list[str] = []
+    window, long = model.metadata.window_samples, 0
     for label, files in by_label.items():
         for file in files:
             try:
-                _judge(model, confusion, label, read_sound(file, model.metadata.window_samples))
+                sound = read_sound(file, window + _SPARE_SAMPLES + 1)
+                long += label != SILENCE and len(sound) > window + _SPARE_SAMPLES
+                _judge(model, confusion, label, sound)
             except AudioError as error:
                 problems.append(str(error))
             advance(1)
@@ -58,9 +63,14 @@ def evaluate_clips(
         for cut in silence_cuts(sound_files(balance.noise), count, rng):
             _judge(model, confusion, SILENCE, cut)
             advance(1)
+    if long:
+        notes.append(
+            f"{folder}: {long} of {sum(map(len, by_label.values()))} clips are longer than the model's window of "
+            f"{window / SAMPLE_RATE_HZ:.2f} s, and what comes after it was not heard; hark eval stream hears it all"
+        )
     if not confusion.total:
         problems.append(f"{folder}: no clip could be classified")
-    return confusion, problems
+    return confusion, problems, notes
 
 
 def silence_cuts(recordings: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[Samples]:

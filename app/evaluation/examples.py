@@ -18,7 +18,6 @@ from .measurement import Measurement
 from .scores import Heard
 from .streams import Stream, render
 
-MOST = 20  # of each kind
 _BEFORE_SAMPLES, _AFTER_SAMPLES = 3 * SAMPLE_RATE_HZ // 2, SAMPLE_RATE_HZ  # of an event, in its example
 _LONGEST_SAMPLES = 5 * SAMPLE_RATE_HZ
 
@@ -67,15 +66,15 @@ class Example:
         return "data:audio/ogg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def worst(m: Measurement, advance: Callable[[float], None]) -> tuple[list[Example], list[Example]]:
+def worst(m: Measurement, most: int, advance: Callable[[float], None]) -> tuple[list[Example], list[Example]]:
     """The misses whose scores stayed lowest, each clip once, and the false accepts with the highest scores.
 
-    advance: called with 1 for each stream whose sound was fetched.
+    most: so many of each; advance: called with 1 for each stream whose sound was fetched.
     """
     events = [event for index in range(len(m.judged)) for event in _events(m, index)]
     misses = sorted((e for e in events if e.label), key=lambda e: e.peak / m.parameters[e.keyword].threshold)
     false_accepts = sorted((e for e in events if not e.label), key=lambda e: -e.peak)
-    chosen = [*_one_a_clip(m, misses)[:MOST], *false_accepts[:MOST]]
+    chosen = [*_one_a_clip(m, misses)[:most], *false_accepts[:most]]
     made: dict[Event, Example] = {}
     for index in sorted({event.stream for event in chosen}):
         own = [event for event in chosen if event.stream == index]

@@ -182,5 +182,5 @@ def _counting(m: Measurement) -> list[Counted]:
         replay = heard.replay(m.parameters, m.exclusion_ms)
         for rule, outcome in enumerate(by_all_rules(replay, heard.timing, labels, m.keywords, m.settings[m.in_use])):
             everyone = range(len(m.keywords))
-            totals[rule] += count(outcome, said, everyone, heard.scores.samples, is_life=heard.stream.is_life)
+            totals[rule] += count(outcome, said, everyone, heard.scores.lived, is_life=heard.stream.is_life)
     return [Counted(rule, total.point(0)) for rule, total in zip(RULES, totals, strict=True)]

@@ -69,7 +69,7 @@ class Measurement:
             stream = heard.stream
             if condition in (None, stream.condition) and kind in (None, stream.kind):
                 words = [w for w, word in enumerate(heard.words) if self._is_said(word, keyword)]
-                total += count(outcome, words, indices, heard.scores.samples, is_life=stream.is_life)
+                total += count(outcome, words, indices, heard.scores.lived, is_life=stream.is_life)
         return total
 
     def latencies_ms(self, keyword: str | None, condition: str | None, setting: int) -> NDArray[np.float64]:

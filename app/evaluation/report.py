@@ -21,15 +21,17 @@ COLOURS = 6  # of the lines, in the template
 _PIECE_S = 2  # other sound is cut into pieces, whose highest scores are counted
 
 
-def write_report(path: Path, figures: Figures, measurement: Measurement, advance: Callable[[float], None]) -> None:
-    """Write the page; advance: called with 1 for each stream whose sound is fetched.
+def write_report(
+    path: Path, figures: Figures, measurement: Measurement, most: int, advance: Callable[[float], None]
+) -> None:
+    """Write the page with `most` examples of each kind; advance: called with 1 for each stream that is fetched.
 
     Raises HarkError where it cannot be written.
     """
     template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(share=share, per_hour=per_hour, ms=ms, printable=printable)
-    misses, false_accepts = worst(measurement, advance)
+    misses, false_accepts = worst(measurement, most, advance)
     page = environment.from_string(template).render(
         figures=figures,
         overall=next((row for row in reversed(figures.words) if row.keyword == ALL), None),

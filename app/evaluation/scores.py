@@ -1,6 +1,6 @@
 """Streams to posteriors, each heard once: through front end and network, or out of the cache."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tinyhark.dsp.decision import KeywordParameters
 from tinyhark.dsp.front_end import FrontEnd, Samples
+from tinyhark.dsp.operating import SAMPLES_PER_HOUR
 from tinyhark.dsp.posterior import posteriors
 from tinyhark.dsp.quantize import quantize
 from tinyhark.dsp.replay import Replay, Timing
@@ -30,15 +31,21 @@ class Scores:
     """What a model makes of a stream: all that decides, at any threshold.
 
     posteriors: [steps, keywords] uint16 Q15, raw, the same as in `Spotter`, with those of the silence that ends the
-    stream; samples: its length; spans, words: where its clips and their words lie, as in `streams.Rendered`; problems:
-    a line for each file that could not be read.
+    stream; samples: its length; silent: so many of them are digital silence; spans, words: where its clips and their
+    words lie, as in `streams.Rendered`; problems: a line for each file that could not be read.
     """
 
     posteriors: Posteriors
     samples: int
+    silent: int
     spans: tuple[Bounds, ...]
     words: tuple[Bounds, ...]
     problems: tuple[str, ...] = ()
+
+    @property
+    def lived(self) -> int:
+        """Samples that count as hours: nobody is heard by a microphone that is off."""
+        return self.samples - self.silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,19 @@ class Heard:
     def replay(self, parameters: Sequence[KeywordParameters], exclusion_ms: float) -> Replay:
         """Its posteriors ready to be decided at any thresholds; parameters: one entry a keyword of the model."""
         return Replay(self.scores.posteriors, parameters, self.timing.stride_samples, exclusion_ms)
+
+
+def silence_in(heard: Iterable[Heard]) -> Iterator[str]:
+    """A line on digital silence in sound that counts as hours; nothing where there is none."""
+    silent = {one.stream.clips[0].path: one.scores.silent for one in heard if one.stream.is_life and one.scores.silent}
+    if silent:
+        most = max(silent, key=lambda path: silent[path])
+        others = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+        hours = sum(silent.values()) / SAMPLES_PER_HOUR
+        yield (
+            f"{most}{others}: {hours:.2f} hours of digital silence, a microphone that was off; they do not count as "
+            "hours without a false accept"
+        )
 
 
 def timing_of(model: Model) -> Timing:
@@ -127,7 +147,7 @@ def score(model: Model, stream: Stream) -> Scores:
     table = np.array(model.metadata.posterior_table)
     columns = [model.labels.index(keyword) for keyword in model.keywords]
     shares = posteriors(codes, table)[:, columns].astype(np.uint16)
-    return Scores(shares, samples, tuple(sound.spans), tuple(sound.words), tuple(sound.problems))
+    return Scores(shares, samples, sound.silence.samples, tuple(sound.spans), tuple(sound.words), tuple(sound.problems))
 
 
 def codes_of(model: Model, blocks: Iterable[Samples]) -> tuple[Codes, int]:

@@ -17,6 +17,7 @@ from tinyhark.dsp.tables import FRAME_SAMPLES, HOP_SAMPLES, SAMPLE_RATE_HZ
 from tinyhark.dsp.word_bounds import word_bounds
 
 from ..audio.files import duration_s, read_blocks, read_sound
+from ..audio.silence import SilenceMeter
 from ..errors import AudioError
 from ..labels import Said
 
@@ -90,13 +91,15 @@ class Stream:
 class Rendered:
     """A stream's sound; spans, words: for each clip where it lies and where its word is, complete when blocks are read.
 
-    A clip that could not be read has an empty span and no word, NOWHERE; problems has a line on it.
+    A clip that could not be read has an empty span and no word, NOWHERE; problems has a line on it. silence: what of it
+    no microphone heard.
     """
 
     blocks: Iterator[Samples]
     spans: list[Bounds] = field(default_factory=list)
     words: list[Bounds] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    silence: SilenceMeter = field(default_factory=SilenceMeter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +143,14 @@ def render(stream: Stream) -> Rendered:
     Reading its blocks raises AudioError where its noise cannot be read.
     """
     out = Rendered(iter(()))
-    out.blocks = _file(stream.clips[0].path, out) if stream.is_one_file else _composed(stream, out)
+    out.blocks = _measured(_file(stream.clips[0].path, out) if stream.is_one_file else _composed(stream, out), out)
     return out
+
+
+def _measured(blocks: Iterator[Samples], out: Rendered) -> Iterator[Samples]:
+    for block in blocks:
+        out.silence.feed(block)
+        yield block
 
 
 def _file(path: Path, out: Rendered) -> Iterator[Samples]:

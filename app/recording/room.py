@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinyhark.dsp.front_end import Samples
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
@@ -20,6 +22,7 @@ PIECE_S = 600.0
 _BYTES_PER_S = 2 * SAMPLE_RATE_HZ  # at most: FLAC takes half of it
 _SPARE_BYTES = 200_000_000  # left to everybody else on the disk
 _EPSILON_S = 0.5  # less is not worth a file
+_DEAD_S, _HOPELESS_S = 10, 600  # of a microphone that is off: no longer recorded; given up
 _ABANDONED_S = 60.0  # what nobody wrote to for so long is of a run that was killed
 
 
@@ -55,21 +58,32 @@ def record_room(
     """Record until so many more seconds lie in `folder`, or the sound ends; -> seconds that were added.
 
     Files are FLAC, ten minutes each, readable by their owner alone; an interruption ends the current one well. advance:
-    called with seconds of sound; warn: with a line on what is wrong with the sound, when that changes. Raises HarkError
-    where the disk is, or gets, full.
+    called with seconds of sound; warn: with a line on what is wrong with the sound, when that changes. What a muted
+    microphone gives is not recorded, as nothing can be heard in it. Raises HarkError where the disk is, or gets, full,
+    and where the microphone stays muted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".room-*.part"):
         if time.time() - left.stat().st_mtime > _ABANDONED_S:
             left.unlink(missing_ok=True)
     total, piece = 0, _Piece(folder)
-    complaint = None
+    complaint, dead = None, 0
     wanted = round(seconds * SAMPLE_RATE_HZ)
     try:
         for block in intake.blocks():
             if intake.complaint != complaint:
                 complaint = intake.complaint
                 warn(complaint or "the sound is good again")
+            dead = dead + len(block.samples) if _is_dead(block.samples) else 0
+            if dead >= _DEAD_S * SAMPLE_RATE_HZ:
+                if dead - len(block.samples) < _DEAD_S * SAMPLE_RATE_HZ:
+                    warn("not recorded from here on: in sound of a microphone that is off nothing can be wrongly heard")
+                if dead >= _HOPELESS_S * SAMPLE_RATE_HZ:
+                    raise HarkError(
+                        f"{intake.name}: no sound for ten minutes: the microphone is muted or dead; "
+                        f"{total / SAMPLE_RATE_HZ / 60:.1f} minutes are recorded, and the same command goes on"
+                    )
+                continue
             some = block.samples[: wanted - total]
             piece.write(some)
             total += len(some)
@@ -83,6 +97,11 @@ def record_room(
     finally:
         piece.close()
     return total / SAMPLE_RATE_HZ
+
+
+def _is_dead(sound: Samples) -> bool:
+    """Whether all samples are the same; so are none."""
+    return not len(sound) or bool(np.ptp(sound) == 0)
 
 
 class _Piece:

@@ -28,7 +28,7 @@ class Material:
     @cached_property
     def hours(self) -> float:
         """Of sound whose false accepts count."""
-        return sum(one.scores.samples for one in self.heard if one.stream.is_life) / SAMPLES_PER_HOUR
+        return sum(one.scores.lived for one in self.heard if one.stream.is_life) / SAMPLES_PER_HOUR
 
     @cached_property
     def said(self) -> dict[str, int]:
@@ -56,5 +56,5 @@ class Material:
         out = Counts.none(len(measurement.settings))
         for heard, outcome in measurement.judged:
             words = [index for index, word in enumerate(heard.words) if word.label.keyword in self.reported]
-            out += count(outcome, words, indices, heard.scores.samples, is_life=heard.stream.is_life)
+            out += count(outcome, words, indices, heard.scores.lived, is_life=heard.stream.is_life)
         return out
