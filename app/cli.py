@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .errors import HarkError
-from .text import printable
+from .text import nearest, printable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -95,6 +95,15 @@ class LazyGroup(click.Group):
             refuse(f"{self._prefix.replace('.', ' ')}{cmd_name}", error)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the nearest right name for a wrong one."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.fail(f"there is no command '{name}'{nearest(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table's help as it stands; a command of the upper floors is loaded for its own, if it can be."""
         rows = []
@@ -116,7 +125,8 @@ class LazyGroup(click.Group):
             with _in_one_line():
                 return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            refuse(ctx.invoked_subcommand or "hark", error)
+            path = [*ctx.command_path.split()[1:], ctx.invoked_subcommand or ""]  # without the program's name
+            refuse(" ".join(path).strip() or "hark", error)
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
         """As click does it: `--help` and `--version` write here."""

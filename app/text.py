@@ -1,7 +1,6 @@
 """Names from outside (files, labels of a model) as text that can be shown and encoded, whatever is in them."""
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
 
 def printable(text: str) -> str:
@@ -13,6 +12,8 @@ def printable(text: str) -> str:
 
 def nearest(word: str, known: Collection[str]) -> str:
     """ "; did you mean ...?" where one of the known words is near, else what there is."""
+    from difflib import get_close_matches  # most runs need none of it
+
     near = get_close_matches(word, known, 1)
     return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known) or 'none'}"
 

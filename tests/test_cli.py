@@ -90,6 +90,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "poor": "hark_plugin_poor:poor",
         "gone": "tinyhark.nowhere:gone",
         "eval.hello": "hark_plugin_fine:hello",
+        "eval.later": "hark_plugin_fine:later",
     }
     points = [EntryPoint(name, target, cli.PLUGINS) for name, target in targets.items()]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points if group == cli.PLUGINS else [])
@@ -119,15 +120,19 @@ def test_a_missing_library_is_one_line() -> None:
     assert gone.exit_code == 2
     assert gone.stderr.startswith("hark: gone is not part of this installation")
     assert nothing.exit_code == 2
-    assert nothing.stderr == "hark: No such command 'nothing'; see hark --help\n"
+    assert nothing.stderr.startswith("hark: there is no command 'nothing'; there are: demo, listen, ")
+    assert (
+        invoke("eval", "clip").stderr == "hark: there is no command 'clip'; did you mean clips?; see hark eval --help\n"
+    )
 
 
 @pytest.mark.usefixtures("plugins")
 def test_a_library_missing_while_a_command_runs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cli.EXTRAS, "onnxscript_that_is_missing", "train")
-    result = invoke("later")
-    expected = "hark: later needs onnxscript_that_is_missing: pip install 'tinyhark[train]'\n"
-    assert (result.exit_code, result.stderr) == (2, expected)
+    for command in ("later", "eval later"):
+        result = invoke(*command.split())
+        expected = f"hark: {command} needs onnxscript_that_is_missing: pip install 'tinyhark[train]'\n"
+        assert (result.exit_code, result.stderr) == (2, expected)
 
 
 @pytest.mark.usefixtures("plugins")
