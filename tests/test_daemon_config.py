@@ -1,8 +1,11 @@
 """The configuration of the daemon: what it means, and one line for each thing that can be wrong with it."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
 
 from tinyhark.app.cli import hark
@@ -187,6 +190,49 @@ def test_check_says_what_a_configuration_comes_to(tmp_path: Path) -> None:
     done = CliRunner().invoke(hark, ["daemon", "--config", str(path), "--check"])
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == f"hark: {path}: there is no section 'stdoud'; did you mean stdout?\n"
+
+
+def checked(tmp_path: Path, text: str) -> str:
+    """What `hark daemon --check` complains of, empty where it passes."""
+    path = tmp_path / "hark.toml"
+    path.write_text(text)
+    done = CliRunner().invoke(hark, ["daemon", "--config", str(path), "--check"])
+    assert (done.exit_code, bool(done.stdout)) == ((2, False) if done.stderr else (0, True))
+    return done.stderr.removeprefix(f"hark: {path}: ").replace(f"{tmp_path}/", "")
+
+
+def test_check_wants_the_sound_file(tmp_path: Path) -> None:
+    text = '[audio]\nsource = "file"\npath = "a.wav"'
+    assert checked(tmp_path, text) == "[audio] path: a.wav: cannot be read: No such file or directory\n"
+    (tmp_path / "a.wav").write_bytes(b"no sound")
+    assert checked(tmp_path, text).startswith("[audio] path: a.wav: is no sound file that can be read: ")
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.int16), 16_000)
+    assert checked(tmp_path, text) == ""
+
+
+@pytest.mark.parametrize(
+    "audio",
+    ['device = "none of this name"', 'source = "arecord"\ndevice = "hw:99"', 'source = "tcp"\naddress = "127.0.0.1:1"'],
+)
+def test_check_leaves_out_what_may_come_and_go(tmp_path: Path, audio: str) -> None:
+    assert checked(tmp_path, f"[audio]\n{audio}") == ""
+
+
+def test_check_wants_a_folder_for_feedback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '[feedback]\nfolder = "wakes/kitchen"'
+    assert checked(tmp_path, text) == ""
+    assert not (tmp_path / "wakes").exists(), "a check makes nothing"
+    (tmp_path / "wakes").write_text("")
+    assert checked(tmp_path, text) == "[feedback] folder: wakes/kitchen: cannot be made: wakes is no folder\n"
+    (tmp_path / "wakes").unlink()
+    (tmp_path / "wakes").mkdir()
+    locked = (tmp_path / "wakes", Path("/var"), Path("/var/lib"), Path("/var/lib/tinyhark"))
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) not in locked)
+    why = "this user may not write into wakes"
+    assert checked(tmp_path, text) == f"[feedback] folder: wakes/kitchen: cannot be made: {why}\n"
+    text = '[feedback]\nfolder = "wakes"'
+    assert checked(tmp_path, text) == f"[feedback] folder: wakes: cannot be written into: {why}\n"
+    assert checked(tmp_path, '[feedback]\nfolder = "/var/lib/tinyhark/wakes"') == "", "the service's own"
 
 
 def test_the_example_of_the_documentation_can_be_used(tmp_path: Path) -> None:

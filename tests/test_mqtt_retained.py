@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import until
+from click.testing import CliRunner
+from waiting import free_port, until
 
 pytest.importorskip("aiomqtt", reason="the extra `daemon` is not installed")
 
+from tinyhark.app.cli import hark
 from tinyhark.app.daemon.daemon import Daemon
 from tinyhark.app.daemon.event import State
 from tinyhark.app.daemon.mqtt import Mqtt
@@ -97,6 +99,47 @@ def test_a_daemon_whose_section_is_removed_leaves_nothing(
     daemon._take_over(set_up(path))
     until(lambda: listener.payloads("home/kitchen/available")[-1] == "")
     assert listener.payloads("homeassistant/device/home_kitchen/config")[-1] == ""
+
+
+def retired(path: Path) -> tuple[int, str, str]:
+    """The exit status of `hark daemon --retire`, and what it said."""
+    done = CliRunner().invoke(hark, ["daemon", "--config", str(path), "--retire"])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_a_daemon_that_was_stopped_first_can_be_retired(
+    broker: Any, listen: Callable[[int], Any], mqtt_output: Callable[..., Mqtt], tmp_path: Path
+) -> None:
+    path = tmp_path / "hark.toml"
+    path.write_text(f'[mqtt]\nport = {broker.port}\ntopic = "home/kitchen"')
+    output = mqtt_output(broker.port)
+    listener = listen(broker.port)
+    until(lambda: listener.payloads("home/kitchen/available"))
+    status, said, complaint = retired(path)
+    assert (status, said) == (2, "")
+    place = f"[mqtt] 127.0.0.1:{broker.port}"
+    assert complaint.startswith(f"hark: {path}: {place}: a daemon publishes below home/kitchen; stop it, ")
+    output.stop()
+    until(lambda: listener.payloads("home/kitchen/available")[-1] == "offline")
+    said = f"{path}: 127.0.0.1: nothing is kept below home/kitchen any more; Home Assistant forgets the device\n"
+    assert retired(path) == (0, said, "")
+    assert retired(path) == (0, said, ""), "nothing is there, which is what was asked for"
+    late = listen(broker.port)
+    late.publish("end", "now", retain=True)
+    until(lambda: late.payloads("end"))
+    assert [topic for topic, _ in late.heard] == ["end"]
+
+
+def test_what_cannot_be_retired_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "hark.toml"
+    path.write_text("[stdout]")
+    why = "has no [mqtt], which names the broker and the topic; put it back until this is done"
+    assert retired(path) == (2, "", f"hark: {path}: {why}\n")
+    port = free_port()
+    path.write_text(f"[mqtt]\nport = {port}")
+    status, said, complaint = retired(path)
+    assert (status, said, complaint.count("\n")) == (2, "", 1)
+    assert complaint.startswith(f"hark: {path}: [mqtt] 127.0.0.1:{port}: ")
 
 
 def test_two_daemons_of_one_topic_say_so_once(

@@ -95,8 +95,10 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
-    def answer(text: str = "", status: int = 0) -> list[str]:
-        program.write_text(f"#!/bin/sh\necho \"$@\" >> '{notes}'\nprintf '%b' '{text}'\nexit {status}\n")
+    def answer(text: str = "", status: int = 0, refuses: str = "*") -> list[str]:
+        """status: the exit status, of other verbs than `refuses` 0."""
+        ends = f'case "$*" in {refuses}) exit {status};; esac'
+        program.write_text(f"#!/bin/sh\necho \"$@\" >> '{notes}'\nprintf '%b' '{text}'\n{ends}\n")
         program.chmod(0o755)
         return notes.read_text().splitlines() if notes.exists() else []
 
@@ -126,7 +128,8 @@ def test_a_service_is_installed_and_removed(
     unit, config = tmp_path / "config/systemd/user" / NAME, tmp_path / "config/tinyhark/hark.toml"
     assert f"ExecStart={installed} daemon --config {config}" in unit.read_text()
     assert c.load(config).stdout is not None
-    assert systemctl() == ["--user daemon-reload", f"--user enable {NAME}", f"--user restart --no-block {NAME}"]
+    started = ["daemon-reload", f"enable {NAME}", f"restart --no-block {NAME}"]
+    assert systemctl() == [f"--user {what}" for what in ("show --property=Version", *started)]
     config.write_text("[stdout]\n# mine")
     assert invoke("install", "--user").exit_code == 0
     assert config.read_text() == "[stdout]\n# mine", "a configuration that is there stays"
@@ -145,19 +148,41 @@ def test_a_bad_configuration_is_not_installed(systemctl: Callable[..., list[str]
     done = invoke("install", "--user", "--config", str(config))
     assert (done.exit_code, done.stdout) == (2, "")
     assert "did you mean audio?" in done.stderr
-    assert systemctl() == []
+    sound = tmp_path / "sound.toml"
+    sound.write_text('[audio]\nsource = "file"\npath = "none.wav"')
+    done = invoke("install", "--user", "--config", str(sound))
+    assert done.stderr.startswith(f"hark: {sound}: [audio] path: {tmp_path}/none.wav: cannot be read: No such file")
+    assert {*systemctl()} == {"--user show --property=Version"}
+    assert not (tmp_path / "config").exists()
 
 
 @pytest.mark.usefixtures("installed")
-def test_what_systemctl_refuses_is_one_line(
-    systemctl: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+def test_what_systemctl_refuses_is_one_line_and_what_was_written_is_named(
+    systemctl: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    systemctl(status=4)
+    systemctl(status=4, refuses="*enable*")
     done = invoke("install", "--user")
     assert done.exit_code == 2
-    assert done.stderr == "hark: systemctl daemon-reload: exit status 4\n"
+    assert done.stderr == "hark: systemctl enable: exit status 4\n"
+    folder = tmp_path / "config"
+    assert done.stdout == f"wrote {folder}/tinyhark/hark.toml\nwrote {folder}/systemd/user/{NAME}\n"
     monkeypatch.setenv("PATH", "/nowhere")
-    assert invoke("status", "--user").stderr.startswith("hark: systemctl: is not installed; without systemd, ")
+    assert invoke("status", "--user").stderr == "hark: systemctl: is not installed\n"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["no systemctl", "systemd does not run"])
+@pytest.mark.usefixtures("installed")
+def test_without_systemd_nothing_is_written(
+    there: bool, systemctl: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    systemctl(status=1)
+    if not there:
+        monkeypatch.setenv("PATH", "/nowhere")
+    done = invoke("install", "--user")
+    assert (done.exit_code, done.stdout) == (2, "")
+    why = "systemctl show: exit status 1" if there else "systemctl: is not installed"
+    assert done.stderr == f"hark: {why}; nothing was written; without systemd, start hark daemon --config FILE\n"
+    assert not (tmp_path / "config").exists()
 
 
 def test_a_service_of_the_system_needs_root_and_a_program_it_can_read(

@@ -38,11 +38,13 @@ def install(user: bool, config: Path | None) -> None:
     if not user and os.geteuid() != 0:
         raise HarkError(f"a service of the system needs root: sudo {sys.argv[0]} service install, or give --user")
     program = installed_program(user=user)
+    ours.check_systemd()  # before anything is written
     path = (config or ours.config).absolute()
     if ours.make_config(path):
         click.echo(f"wrote {path}")
-    ours.install(program, path)
+    ours.write_unit(program, path)
     click.echo(f"wrote {ours.unit}")
+    ours.start()
     click.echo(f"started; hark service status{' --user' * user} says how it is, {ours.journal} what it logs")
     if user:
         click.echo("it runs while you are logged in; for longer: loginctl enable-linger")

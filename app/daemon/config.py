@@ -154,12 +154,15 @@ class Http(Section, frozen=True):
     token_file: Text | None = None
 
     def __post_init__(self) -> None:
+        _ = self.is_open  # raises for a wrong address
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach it; ValueError where the address is none."""
         try:
-            is_loopback = ipaddress.ip_address(self.address).is_loopback
+            return not ipaddress.ip_address(self.address).is_loopback
         except ValueError:
             raise ValueError(f"address is {self.address!r}; it must be an IP address, as 127.0.0.1 or ::") from None
-        if not is_loopback and self.token_file is None:
-            raise ValueError(f"address {self.address} can be reached by other machines: it needs a token_file")
 
 
 class Mqtt(Section, frozen=True):

@@ -1,6 +1,7 @@
 """What was a false wake is kept as a sound file, for `hark tune`; a bounded folder."""
 
 import logging
+import os
 import queue
 import re
 import threading
@@ -18,8 +19,27 @@ from .output import Output
 log = logging.getLogger(__name__)
 
 _MINE = re.compile(r"false-wake-\d{8}T\d{9}-[\w-]*\.wav")
+STATE_FOLDER = Path("/var/lib/tinyhark")  # systemd makes it for the service of the system, which alone may look into it
 _AFTER_S = 0.5  # kept after the end of the detection's window
 _STOPPING_S = 1.0
+
+
+def check_folder(folder: Path) -> None:
+    """Raises HarkError for a folder that this user could neither write into nor make."""
+    if folder.is_relative_to(STATE_FOLDER):
+        return
+    there = folder
+    try:
+        while not there.exists():
+            there = there.parent
+        reason = "" if there.is_dir() else f"{there} is no folder"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if not reason and not os.access(there, os.W_OK | os.X_OK):
+        reason = f"this user may not write into {there}"
+    if reason:
+        what = "written into" if there == folder else "made"
+        raise HarkError(f"[feedback] folder: {folder}: cannot be {what}: {reason}")
 
 
 class Feedback(Output):

@@ -14,6 +14,7 @@ from contextlib import suppress
 import aiomqtt
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ..errors import HarkError
 from ..text import printable
 from .control import Control
 from .event import Event, State
@@ -24,6 +25,7 @@ from .mqtt_broker import Broker, reason
 log = logging.getLogger(__name__)
 
 _BACK_OFF_S = (1.0, 60.0)
+_RETAINED_S = 1.0  # for what is retained to come
 _KEPT = 100  # events while the broker is away
 _LONGEST_COMMAND = 1024
 _TOLD = 20  # different lines about messages while it is connected
@@ -70,6 +72,28 @@ class Mqtt(LoopOutput):
         self._retired = True
         self.stop()
 
+    def clear(self) -> None:
+        """As `retire`, for one that was not started; HarkError where that cannot be done or a daemon is there."""
+        try:
+            asyncio.run(self._clear())
+        except HarkError:
+            raise
+        except Exception as error:  # whatever a peer made the library raise
+            raise HarkError(f"[mqtt] {self._broker.place}: {reason(error)}") from None
+
+    async def _clear(self) -> None:
+        _quiet_loop()
+        async with self._broker.client(f"tinyhark-{self._name}") as client:
+            await client.subscribe(self._broker.available, qos=1)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RETAINED_S):
+                    if (await anext(client.messages)).payload == b"online":
+                        raise HarkError(
+                            f"[mqtt] {self._broker.place}: a daemon publishes below {self._broker.topic}; "
+                            "stop it, or take [mqtt] from its configuration and reload, which does the same"
+                        )
+            await self._retain(client, dict.fromkeys(self._retained(), ""))
+
     def _add(self, since_s: float, event: Event) -> None:
         if len(self._events) >= _KEPT:
             self._drop()
@@ -82,7 +106,7 @@ class Mqtt(LoopOutput):
 
     async def serve(self, stopping: asyncio.Event) -> None:
         """Keep connected; say goodbye at the end, if that takes no more than a second."""
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of connections that the library gave up
+        _quiet_loop()
         shortest_s, longest_s = _BACK_OFF_S
         wait_s = shortest_s
         while not stopping.is_set():
@@ -251,6 +275,11 @@ class Mqtt(LoopOutput):
             case _:
                 return False
         return True
+
+
+def _quiet_loop() -> None:
+    """Have the event loop not tell of connections that the library gave up."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
 
 
 def _payload(event: Event) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..atomic import write_text
 from ..errors import HarkError
-from .setup import set_up
+from .setup import check_files, set_up
 from .unit import NAME, unit_text
 
 _FACTS = ("LoadState", "ActiveState", "UnitFileState", "StatusText", "MainPID", "FragmentPath")
@@ -61,10 +61,22 @@ class Service:
         write_text(path, _FIRST_CONFIG)
         return True
 
-    def install(self, program: Path, config: Path) -> None:
-        """Check the configuration, write the unit, start it; raises HarkError for what cannot be done."""
+    def check_systemd(self) -> None:
+        """Raises HarkError where no systemd answers, which could not run what is installed."""
+        try:
+            self._control("show", "--property=Version")
+        except HarkError as error:
+            way_out = "nothing was written; without systemd, start hark daemon --config FILE"
+            raise HarkError(f"{error}; {way_out}") from None
+
+    def write_unit(self, program: Path, config: Path) -> None:
+        """Check the configuration and write the unit; raises HarkError for what cannot be done."""
         setup = set_up(config)
+        check_files(config, setup.config)
         write_text(self.unit, unit_text(program, config, setup.config, user=self.user))
+
+    def start(self) -> None:
+        """Start it, now and with the machine; raises HarkError for what systemd refuses."""
         self._control("daemon-reload")
         self._control("enable", NAME)
         self._control("restart", "--no-block", NAME)  # a microphone that is not there is waited for
@@ -90,7 +102,7 @@ class Service:
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
         except FileNotFoundError:
-            raise HarkError("systemctl: is not installed; without systemd, start hark daemon --config FILE") from None
+            raise HarkError("systemctl: is not installed") from None
         except (OSError, subprocess.TimeoutExpired) as error:
             raise HarkError(f"systemctl {arguments[0]}: {error}") from None
         if done.returncode:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..audio.files import open_sound
 from ..audio.microphone_source import MicrophoneSource
 from ..audio.source import Source
 from ..audio.sources import ArecordSource, FileSource, StdinSource, TcpSource
-from ..errors import HarkError
+from ..errors import AudioError, HarkError
 from ..model import Model
 from ..spotter import Spotter
 from ..text import nearest
@@ -18,9 +20,12 @@ from . import config as c
 from .chime import Chime
 from .control import Control
 from .exec_hook import ExecHook
-from .feedback import Feedback
+from .feedback import Feedback, check_folder
 from .output import JsonLines, Output
 from .wyoming_place import check as check_place
+
+if TYPE_CHECKING:
+    from .mqtt import Mqtt
 
 TOKEN_CHARACTERS = 32
 
@@ -53,6 +58,35 @@ def set_up(path: Path, control: Control | None = None) -> Setup:
     except HarkError as error:
         raise HarkError(f"{path}: {error}") from None
     return Setup(config, spotter, outputs, control)
+
+
+def check_files(path: Path, config: c.Config) -> None:
+    """What must be there when it runs: the sound file, a folder for feedback; raises HarkError, one line with the key.
+
+    path: of the configuration. `set_up` leaves this to the run, whose user and time may be others.
+    """
+    try:
+        if isinstance(config.audio, c.File):
+            _check_sound(Path(config.audio.path))
+        if config.feedback is not None:
+            check_folder(Path(config.feedback.folder))
+    except HarkError as error:
+        raise HarkError(f"{path}: {error}") from None
+
+
+def retire(path: Path) -> str:
+    """Have the broker of a configuration keep nothing of its topic -> what was done, for a person.
+
+    Raises HarkError where there is no [mqtt], the broker cannot be reached, or a daemon still publishes there.
+    """
+    mqtt = c.load(path).mqtt
+    try:
+        if mqtt is None:
+            raise HarkError("has no [mqtt], which names the broker and the topic; put it back until this is done")
+        _mqtt(mqtt, Control(), []).clear()
+    except HarkError as error:
+        raise HarkError(f"{path}: {error}") from None
+    return f"{mqtt.host}: nothing is kept below {mqtt.topic} any more; Home Assistant forgets the device"
 
 
 def spotter_of(config: c.Config, models: Sequence[Model] = ()) -> Spotter:
@@ -114,11 +148,20 @@ def outputs_of(config: c.Config, control: Control, spotter: Spotter) -> dict[str
 def _http(http: c.Http, control: Control) -> Output:
     with _libraries("http"):
         from .http_output import HttpOutput
-    token = None if http.token_file is None else _token(Path(http.token_file))
+    token = None
+    if http.token_file is not None:
+        token = _token("[http] token_file", Path(http.token_file))
+    elif credential := _credential("http-token"):
+        token = _token("[http] credential", credential)
+    elif http.is_open:
+        raise HarkError(
+            f"[http]: address {http.address} can be reached by other machines: it needs a token_file, "
+            "or systemd's credential http-token"
+        )
     return HttpOutput(http.address, http.port, http.hosts, token, control)
 
 
-def _mqtt(mqtt: c.Mqtt, control: Control, keywords: list[str]) -> Output:
+def _mqtt(mqtt: c.Mqtt, control: Control, keywords: list[str]) -> "Mqtt":
     import ssl  # 2 MB that a daemon without it does without
 
     with _libraries("mqtt"):
@@ -140,10 +183,15 @@ def _password(mqtt: c.Mqtt) -> str | None:
         return _secret("[mqtt] password_file", Path(mqtt.password_file), "UTF-8").rstrip("\n")
     if (given := os.environ.get("HARK_MQTT_PASSWORD")) is not None:
         return given
-    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), "mqtt-password")
-    if credential.is_absolute() and credential.exists():
+    if credential := _credential("mqtt-password"):
         return _secret("[mqtt] credential", credential, "UTF-8").rstrip("\n")
     return None
+
+
+def _credential(name: str) -> Path | None:
+    """The file in which systemd hands a credential over (LoadCredential=), None where it does not."""
+    path = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""), name)
+    return path if path.is_absolute() and path.exists() else None
 
 
 def _wyoming(config: c.Config, spotter: Spotter) -> Output:
@@ -158,12 +206,12 @@ def _wyoming(config: c.Config, spotter: Spotter) -> Output:
     return WyomingOutput(WyomingService(place, allow, lambda: spotter_of(config, spotter.models), keywords, announce))
 
 
-def _token(path: Path) -> str:
+def _token(key: str, path: Path) -> str:
     """The token in a file; HarkError where there is none that cannot be guessed."""
-    token = _secret("[http] token_file", path, "ASCII").strip()
+    token = _secret(key, path, "ASCII").strip()
     if len(token) < TOKEN_CHARACTERS or not token.isprintable():
         raise HarkError(
-            f"[http] token_file: {path}: must hold one line of at least {TOKEN_CHARACTERS} characters: "
+            f"{key}: {path}: must hold one line of at least {TOKEN_CHARACTERS} characters: "
             f"openssl rand -hex {TOKEN_CHARACTERS // 2}"
         )
     return token
@@ -185,6 +233,13 @@ def _secret(key: str, path: Path, encoding: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it is no {encoding} text"
         raise HarkError(f"{key}: {path}: cannot be read: {reason}") from None
+
+
+def _check_sound(path: Path) -> None:
+    try:
+        open_sound(path).close()
+    except AudioError as error:
+        raise HarkError(f"[audio] path: {error}") from None
 
 
 def _check_commands(config: c.Config, keywords: list[str]) -> None:

@@ -70,7 +70,7 @@ WantedBy=default.target
 """
 
 
-_FOLDER = "StateDirectory=tinyhark\nStateDirectoryMode=0700\n"  # /var/lib/tinyhark may be written
+_FOLDER = "StateDirectory=tinyhark\nStateDirectoryMode=0700\n"  # feedback.STATE_FOLDER may be written
 
 
 @dataclass(frozen=True)
