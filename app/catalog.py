@@ -115,5 +115,5 @@ def remove(name: str) -> Path:
         return target
     if (packaged_dir() / f"{name}{SUFFIX}").exists():
         raise ModelError(f"'{name}' is a model that tinyhark ships; only models that were added can be removed")
-    own = ", ".join(file.stem for file in installed() if not is_packaged(file)) or "none"
-    raise ModelError(f"no model '{name}' was added (added: {own})")
+    own = [file.stem for file in installed() if not is_packaged(file)]
+    raise ModelError(f"no model '{name}' was added{nearest(name, own)}")

@@ -64,7 +64,21 @@ class Fault(click.ClickException):
         click.echo(f"hark: {self.format_message()}", file=file, err=file is None)
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that answers a wrong name with the nearest right one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with the nearest right name for a wrong one."""
+        name = args[0]
+        wrong = not name.startswith("-") and self.get_command(ctx, name) is None
+        if wrong and not ctx.resilient_parsing:  # a shell that completes the line wants no complaint
+            ctx.fail(f"there is no command '{name}'{nearest(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
     """A group whose commands are loaded when they are used.
 
     table: name -> ("module:attribute", help); prefix: of the entry points that add to it ("" or "eval.").
@@ -94,15 +108,6 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             refuse(f"{self._prefix.replace('.', ' ')}{cmd_name}", error)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with the nearest right name for a wrong one."""
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            ctx.fail(f"there is no command '{name}'{nearest(name, self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table's help as it stands; a command of the upper floors is loaded for its own, if it can be."""

@@ -72,7 +72,7 @@ def test_an_unknown_name_lists_what_there_is(file: Path) -> None:
     catalog.add(file)
     with pytest.raises(ModelError, match=r"no model is named 'nothing', and no file; there are: .*mine"):
         catalog.find("nothing")
-    with pytest.raises(ModelError, match=r"no model 'nothing' was added \(added: mine\)"):
+    with pytest.raises(ModelError, match=r"no model 'nothing' was added; there are: mine"):
         catalog.remove("nothing")
 
 

@@ -126,6 +126,12 @@ def test_a_missing_library_is_one_line() -> None:
     )
 
 
+def test_a_shell_that_completes_the_line_gets_no_complaint() -> None:
+    environment = {"_HARK_COMPLETE": "bash_complete", "COMP_WORDS": "hark evla x", "COMP_CWORD": "2"}
+    result = CliRunner().invoke(hark, [], prog_name="hark", env=environment, catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
 @pytest.mark.usefixtures("plugins")
 def test_a_library_missing_while_a_command_runs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cli.EXTRAS, "onnxscript_that_is_missing", "train")

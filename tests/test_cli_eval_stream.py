@@ -134,7 +134,20 @@ def test_sound_of_a_muted_microphone_is_no_hours(
     for _ in range(2):  # the second time out of the cache
         result = evaluate(*command)
         assert fields(result)["hours"] == pytest.approx((6.8 + 1.0) / 3600, rel=0.01)
-        assert f"{folder / 'room/muted.wav'}: 0.01 hours of digital silence" in result.stderr
+        assert f"{folder / 'room'}: 0.3 minutes of digital silence" in result.stderr  # short files are joined
+
+
+def test_silence_is_told_of_as_often_as_it_is_heard(
+    evaluate: Callable[..., Result], folder: Path, say: Callable[..., Sound]
+) -> None:
+    path = folder / "two\nlines/long.wav"
+    path.parent.mkdir()
+    soundfile.write(path, np.concatenate([say(60.0), np.zeros(12 * RATE_HZ, np.int16)]), RATE_HZ)
+    result = evaluate("--negatives", path, "--negatives", path.parent, "--json", "--report", path.parent)
+    assert fields(result)["hours"] == pytest.approx(2 * 60 / 3600, rel=0.01)
+    silence, report = result.stderr.splitlines()
+    assert rf"{folder}/two\nlines/long.wav and 1 more: 0.4 minutes of digital silence" in silence
+    assert r"two\nlines/index.html: written" in report
 
 
 def test_as_many_examples_as_asked(evaluate: Callable[..., Result], folder: Path) -> None:

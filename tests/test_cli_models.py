@@ -75,7 +75,7 @@ def test_a_broken_model_is_said_and_the_others_listed(tiny_model: Path, home: Pa
 
 def test_removing_what_is_not_there() -> None:
     result = invoke("models", "remove", "nothing")
-    assert (result.exit_code, result.stderr) == (2, "hark: no model 'nothing' was added (added: none)\n")
+    assert (result.exit_code, result.stderr) == (2, "hark: no model 'nothing' was added; there are: none\n")
 
 
 def test_doctor_is_content(tiny_model: Path) -> None:

@@ -166,3 +166,17 @@ def test_a_daemon_that_is_started_again_is_no_second_one(
         until(lambda number=number: listener.payloads("home/kitchen/available").count("online") == number)
         output.stop()
     assert not caplog.records
+
+
+def test_a_broker_that_does_not_let_it_forget_is_told_of(mosquitto: Callable[..., Any], tmp_path: Path) -> None:
+    from paho.mqtt import publish
+
+    rules = tmp_path / "acl"
+    rules.write_text("topic read home/#\ntopic readwrite homeassistant/#\nuser writer\ntopic readwrite #\n")
+    port = mosquitto("allow_anonymous true", f"acl_file {rules}").port
+    publish.single("home/kitchen/state", "away", 1, True, "127.0.0.1", port, auth={"username": "writer"})
+    path = tmp_path / "hark.toml"
+    path.write_text(f'[mqtt]\nport = {port}\ntopic = "home/kitchen"')
+    status, said, complaint = retired(path)
+    assert (status, said) == (2, "")
+    assert complaint.endswith("still keeps home/kitchen/state; may this user publish there?\n")

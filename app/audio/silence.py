@@ -1,4 +1,4 @@
-"""How much of a recording is digital silence: what a muted microphone leaves behind, and no quiet room."""
+"""How much of a recording no microphone heard: digital silence, or one value over and over, and no quiet room."""
 
 import numpy as np
 
@@ -7,26 +7,31 @@ from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from .health import JUDGED_S
 
-_LEAST_SAMPLES = JUDGED_S * SAMPLE_RATE_HZ  # shorter ones are pauses of a sound that was cut or made
+LEAST_SAMPLES = JUDGED_S * SAMPLE_RATE_HZ  # shorter runs are pauses of a sound that was cut or made
 
 
 class SilenceMeter:
-    """Counts the samples that lie in runs of zeros, ten seconds long or longer."""
+    """Counts the samples that lie in runs of equal ones, ten seconds long or longer."""
 
     def __init__(self) -> None:
-        self._ended = self._run = 0
+        self._ended = 0
+        self.run = 0  # equal samples up to now
+        self._last: np.int16 | None = None
 
     def feed(self, sound: Samples) -> None:
         """The next [n] int16 at 16 kHz."""
-        heard = np.flatnonzero(sound)
-        if not len(heard):
-            self._run += len(sound)
+        if not len(sound):
             return
-        runs = np.diff(heard, prepend=-1 - self._run) - 1
-        self._ended += int(runs[runs >= _LEAST_SAMPLES].sum())
-        self._run = len(sound) - 1 - int(heard[-1])
+        changes = np.flatnonzero(np.diff(sound, prepend=sound[0] if self._last is None else self._last))
+        if len(changes):
+            runs = np.diff(changes, prepend=-self.run)
+            self._ended += int(runs[runs >= LEAST_SAMPLES].sum())
+            self.run = len(sound) - int(changes[-1])
+        else:
+            self.run += len(sound)
+        self._last = sound[-1]
 
     @property
     def samples(self) -> int:
         """Of silence up to now."""
-        return self._ended + (self._run if self._run >= _LEAST_SAMPLES else 0)
+        return self._ended + (self.run if self.run >= LEAST_SAMPLES else 0)

@@ -46,7 +46,7 @@ def clips(folder: Path, model: str, as_json: bool, report: Path | None, **draw: 
     with progress("clips", 0) as advance:
         confusion, problems, notes = evaluate_clips(loaded, folder, balance, advance)
     for line in (*problems, *notes):
-        click.echo(f"hark: {line}", err=True)
+        click.echo(f"hark: {printable(line)}", err=True)
     if not confusion.total:
         sys.exit(2)
     if as_json:
@@ -138,7 +138,7 @@ def stream(
         kept = Cache(cache or default_folder())
         heard, problems = hear(spotter.model, streams, kept, _farm(jobs, dask), advance)
     for line in (*problems, *silence_in(heard)):
-        click.echo(f"hark: {line}", err=True)
+        click.echo(f"hark: {printable(line)}", err=True)
     if not heard:
         sys.exit(2)
     exclusion_ms = spotter.model.metadata.exclusion_ms
@@ -151,7 +151,7 @@ def stream(
     if report:
         with progress("examples", 0) as advance:
             write_report(report / "index.html", found, measurement, examples, advance)
-        click.echo(f"hark: {report / 'index.html'}: written; open it in a browser", err=True)
+        click.echo(printable(f"hark: {report / 'index.html'}: written; open it in a browser"), err=True)
     if problems:
         sys.exit(2)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..cli import Group
 from ..errors import ModelError
 from ..text import encodable, printable
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def models(ctx: click.Context) -> None:
     """List, show, add and remove models; without a command, list them."""

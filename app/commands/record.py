@@ -9,6 +9,7 @@ import click
 
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
+from ..cli import Group
 from .options import Finite
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(cls=Group)
 def record() -> None:
     """Record words and room sound, to tune or train with."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..cli import Group
 from ..daemon.service import Service, installed_program
 from ..errors import HarkError
 
@@ -16,7 +17,7 @@ _USER_OPTION = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def service() -> None:
     """Let systemd run the daemon: hardened, and without a network unless the configuration needs one."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..text import printable
 from .options import Finite
 
 
@@ -58,7 +59,7 @@ def tune(
     with progress("hear", len(streams)) as advance:
         heard, problems = hear(detector.model, streams, Cache(cache or default_folder()), on_cores(jobs or -1), advance)
     for line in (*problems, *silence_in(heard)):
-        click.echo(f"hark: {line}", err=True)
+        click.echo(f"hark: {printable(line)}", err=True)
     keywords = detector.model.keywords
     material = Material(heard, keywords, detector.parameters, detector.exclusion_ms, detector.reported)
     target = FewFalseAccepts(fa_per_hour) if fa_per_hour is not None else FewMisses(miss or 0.0)

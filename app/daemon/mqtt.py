@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import aiomqtt
@@ -84,15 +84,17 @@ class Mqtt(LoopOutput):
     async def _clear(self) -> None:
         _quiet_loop()
         async with self._broker.client(f"tinyhark-{self._name}") as client:
-            await client.subscribe(self._broker.available, qos=1)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_RETAINED_S):
-                    if (await anext(client.messages)).payload == b"online":
-                        raise HarkError(
-                            f"[mqtt] {self._broker.place}: a daemon publishes below {self._broker.topic}; "
-                            "stop it, or take [mqtt] from its configuration and reload, which does the same"
-                        )
+            if await _kept(client, [self._broker.available]) == {self._broker.available: b"online"}:
+                raise HarkError(
+                    f"[mqtt] {self._broker.place}: a daemon publishes below {self._broker.topic}; stop it, or take "
+                    "[mqtt] from its configuration and reload, which does the same. Where none runs any more: "
+                    f"mosquitto_pub -r -n -t {self._broker.available}"
+                )
             await self._retain(client, dict.fromkeys(self._retained(), ""))
+            if left := await _kept(client, self._retained()):
+                raise HarkError(
+                    f"[mqtt] {self._broker.place}: still keeps {', '.join(left)}; may this user publish there?"
+                )
 
     def _add(self, since_s: float, event: Event) -> None:
         if len(self._events) >= _KEPT:
@@ -275,6 +277,19 @@ class Mqtt(LoopOutput):
             case _:
                 return False
         return True
+
+
+async def _kept(client: aiomqtt.Client, topics: Iterable[str]) -> dict[str, bytes]:
+    """What a broker keeps of these topics and sends at once to who asks for them."""
+    found = {}
+    for topic in topics:
+        await client.subscribe(topic, qos=1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_RETAINED_S):
+            async for message in client.messages:
+                if message.retain and message.payload:
+                    found[str(message.topic)] = bytes(message.payload)
+    return found
 
 
 def _quiet_loop() -> None:

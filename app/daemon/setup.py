@@ -230,9 +230,11 @@ def _secret(key: str, path: Path, encoding: str) -> str:
     """What stands in the file that a key names; HarkError where it cannot be read."""
     try:
         return path.read_text(encoding=encoding)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"it is no {encoding} text"
-        raise HarkError(f"{key}: {path}: cannot be read: {reason}") from None
+    except UnicodeDecodeError:
+        reason = f"it is no {encoding} text"
+    except (OSError, ValueError) as error:  # a zero byte in its name is the latter
+        reason = getattr(error, "strerror", None) or str(error)
+    raise HarkError(f"{key}: {path}: cannot be read: {reason}")
 
 
 def _check_sound(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Streams to posteriors, each heard once: through front end and network, or out of the cache."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,13 +65,15 @@ class Heard:
 
 def silence_in(heard: Iterable[Heard]) -> Iterator[str]:
     """A line on digital silence in sound that counts as hours; nothing where there is none."""
-    silent = {one.stream.clips[0].path: one.scores.silent for one in heard if one.stream.is_life and one.scores.silent}
-    if silent:
-        most = max(silent, key=lambda path: silent[path])
-        others = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
-        hours = sum(silent.values()) / SAMPLES_PER_HOUR
+    found = [one for one in heard if one.stream.is_life and one.scores.silent]
+    if found:
+        most = max(found, key=lambda one: one.scores.silent).stream
+        place = os.path.commonpath([clip.path for clip in most.clips])  # of short files joined it is their folder
+        others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        hours = sum(one.scores.silent for one in found) / SAMPLES_PER_HOUR
+        length = f"{hours:.2f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
         yield (
-            f"{most}{others}: {hours:.2f} hours of digital silence, a microphone that was off; they do not count as "
+            f"{place}{others}: {length} of digital silence, a microphone that was off; they do not count as "
             "hours without a false accept"
         )
 

@@ -8,13 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinyhark.dsp.front_end import Samples
 from tinyhark.dsp.tables import SAMPLE_RATE_HZ
 
 from ..audio.files import duration_s, find_sound_files
 from ..audio.intake import Intake
+from ..audio.silence import LEAST_SAMPLES, SilenceMeter
 from ..errors import HarkError
 from .words import PRIVATE
 
@@ -22,8 +21,8 @@ PIECE_S = 600.0
 _BYTES_PER_S = 2 * SAMPLE_RATE_HZ  # at most: FLAC takes half of it
 _SPARE_BYTES = 200_000_000  # left to everybody else on the disk
 _EPSILON_S = 0.5  # less is not worth a file
-_DEAD_S, _HOPELESS_S = 10, 600  # of a microphone that is off: no longer recorded; given up
 _ABANDONED_S = 60.0  # what nobody wrote to for so long is of a run that was killed
+_OFF = "not recorded from here on: in sound of a microphone that is off nothing can be wrongly heard"
 
 
 def recorded_s(folder: Path) -> float:
@@ -59,30 +58,26 @@ def record_room(
 
     Files are FLAC, ten minutes each, readable by their owner alone; an interruption ends the current one well. advance:
     called with seconds of sound; warn: with a line on what is wrong with the sound, when that changes. What a muted
-    microphone gives is not recorded, as nothing can be heard in it. Raises HarkError where the disk is, or gets, full,
-    and where the microphone stays muted.
+    microphone gives is not recorded after ten seconds, as nothing can be heard in it. Raises HarkError where the disk
+    is, or gets, full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".room-*.part"):
         if time.time() - left.stat().st_mtime > _ABANDONED_S:
             left.unlink(missing_ok=True)
     total, piece = 0, _Piece(folder)
-    complaint, dead = None, 0
+    complaint, silence, is_off = None, SilenceMeter(), False
     wanted = round(seconds * SAMPLE_RATE_HZ)
     try:
         for block in intake.blocks():
             if intake.complaint != complaint:
                 complaint = intake.complaint
                 warn(complaint or "the sound is good again")
-            dead = dead + len(block.samples) if _is_dead(block.samples) else 0
-            if dead >= _DEAD_S * SAMPLE_RATE_HZ:
-                if dead - len(block.samples) < _DEAD_S * SAMPLE_RATE_HZ:
-                    warn("not recorded from here on: in sound of a microphone that is off nothing can be wrongly heard")
-                if dead >= _HOPELESS_S * SAMPLE_RATE_HZ:
-                    raise HarkError(
-                        f"{intake.name}: no sound for ten minutes: the microphone is muted or dead; "
-                        f"{total / SAMPLE_RATE_HZ / 60:.1f} minutes are recorded, and the same command goes on"
-                    )
+            silence.feed(block.samples)
+            if is_off != (silence.run >= LEAST_SAMPLES):
+                is_off = not is_off
+                warn(_OFF if is_off else "recorded again from here on")
+            if is_off:
                 continue
             some = block.samples[: wanted - total]
             piece.write(some)
@@ -97,11 +92,6 @@ def record_room(
     finally:
         piece.close()
     return total / SAMPLE_RATE_HZ
-
-
-def _is_dead(sound: Samples) -> bool:
-    """Whether all samples are the same; so are none."""
-    return not len(sound) or bool(np.ptp(sound) == 0)
 
 
 class _Piece:

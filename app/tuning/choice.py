@@ -72,7 +72,7 @@ def choose(material: Material, target: Target, advance: Callable[[float], None] 
     Raises HarkError, one line, where the recordings are too few or no point fits.
     """
     if not material.hours:
-        raise HarkError("no negatives could be heard: nothing is known of false accepts")
+        raise HarkError("no negatives could be heard, or all are digital silence: nothing is known of false accepts")
     if not any(material.said.values()):
         raise HarkError(f"no recording says {' or '.join(material.said)}: nothing is known of misses")
     target.check(material)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tinyhark.app.cli import Group
 from tinyhark.app.errors import HarkError
 
 
@@ -19,7 +20,7 @@ def _written(folder: Path) -> Iterator[None]:
         raise HarkError(f"{folder}: cannot be written: {error.strerror}; name another folder") from None
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Fetch public data and voices."""
 
