@@ -142,3 +142,26 @@ def test_minutes_of_sound_at_once_keep_nobody_waiting(wyoming: Any, tones: Model
             waiting.cancel()
 
     wyoming.run(scene)
+
+
+def test_it_ends_while_a_client_keeps_sending(wyoming: Any, tones: Model) -> None:
+    async def scene() -> None:
+        chunk = AudioChunk(16_000, 2, 1, bytes(640)).event()
+
+        async def send(port: int) -> None:
+            client = AsyncTcpClient("127.0.0.1", port)
+            await client.connect()
+            await client.write_event(AudioStart(16_000, 2, 1).event())
+            while True:
+                await client.write_event(chunk)
+                sent.set()
+
+        sent = asyncio.Event()
+        async with wyoming.serving(tones) as port:
+            sending = asyncio.create_task(send(port))
+            await sent.wait()
+            await asyncio.sleep(0.2)  # more has come than was heard
+        with pytest.raises(ConnectionError):
+            await sending
+
+    wyoming.run(scene)

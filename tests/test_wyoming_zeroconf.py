@@ -83,17 +83,26 @@ def test_it_is_seen_reached_and_gone(wyoming: Any, tones: Model) -> None:
     wyoming.run(scene)
 
 
-def test_two_of_one_machine_have_two_names(wyoming: Any) -> None:
+@pytest.mark.parametrize(
+    ("places", "ends"),
+    [
+        (((LOOPBACK, 10_401), (LOOPBACK, 10_402)), (":10401", ":10402")),
+        (((LOOPBACK, 10_401), ("127.0.0.2", 10_401)), (":10401", ":10401-2")),
+    ],
+)
+def test_two_have_two_names(wyoming: Any, places: tuple[tuple[str, int], ...], ends: tuple[str, ...]) -> None:
+    """Two of one machine by their ports, two machines of one name by a number; each has its own address alone."""
+
     async def scene() -> None:
         stopping = asyncio.Event()
         async with Seen() as seen:
-            tasks, names = [], set[str]()
-            for port in (10_401, 10_402):
-                place = Place.parse(f"tcp://{LOOPBACK}:{port}")
+            tasks, names = [], []
+            for (host, port), end in zip(places, ends, strict=True):
+                place = Place.parse(f"tcp://{host}:{port}")
                 tasks.append(asyncio.create_task(wyoming_zeroconf.announce(place, stopping)))
-                names.add(await seen.next(ServiceStateChange.Added))
-            assert len(names) == 2
-            assert [(await seen.place(name))[1] for name in sorted(names, key=len)] == [10_401, 10_402]
+                names.append(await seen.next(ServiceStateChange.Added))
+                assert names[-1].endswith(f"{end}.{wyoming_zeroconf.KIND}")
+            assert [await seen.place(name) for name in names] == [([host], port) for host, port in places]
             stopping.set()
             await asyncio.gather(*tasks)
 

@@ -73,7 +73,8 @@ class Site:
                 await response.prepare(request)
                 while True:
                     try:
-                        one = await asyncio.wait_for(watcher.queue.get(), _ALIVE_S)
+                        async with asyncio.timeout(_ALIVE_S):
+                            one = await watcher.queue.get()
                     except TimeoutError:
                         one = b": alive\n\n"
                     await response.write(one)
@@ -90,7 +91,8 @@ class Site:
         response = web.StreamResponse(headers={"Content-Type": "audio/wav"})
         await response.prepare(request)
         while piece := await asyncio.to_thread(next, sound, b""):
-            await asyncio.wait_for(response.write(piece), _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):
+                await response.write(piece)
         await response.write_eof()
         return response
 
@@ -121,7 +123,8 @@ class Site:
 
     async def _login(self, request: web.Request) -> web.Response:
         try:
-            form = await asyncio.wait_for(request.post(), _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):
+                form = await request.post()
         except TimeoutError:
             raise web.HTTPRequestTimeout(text="the form did not come\n") from None
         if not self._guard.is_token(str(form.get("token", "")).strip()):

@@ -64,6 +64,7 @@ async def when_it_can_be_had(attempt: Callable[[], Awaitable[Had]], stopping: as
             if pause_s == _FIRST_PAUSE_S:
                 log.error("%s; it is tried again", error)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await stopping.wait()
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     return None

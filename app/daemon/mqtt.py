@@ -125,7 +125,8 @@ class Mqtt(LoopOutput):
                     wait_s = shortest_s
                 self._tell_once(f"{self._broker.place}: {reason(error)}; trying again until it works")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await stopping.wait()
                 wait_s = min(2 * wait_s, longest_s)
 
     def _tell_once(self, complaint: str) -> None:

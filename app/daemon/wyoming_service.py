@@ -122,7 +122,8 @@ class WyomingService:
             self._connections.discard(connection)
             writer.close()
             with suppress(OSError, TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(writer.wait_closed(), _CLOSE_S)
+                async with asyncio.timeout(_CLOSE_S):
+                    await writer.wait_closed()
             writer.transport.abort()
 
     def _is_allowed(self, host: str) -> bool:
@@ -151,11 +152,16 @@ class WyomingService:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
         client, told = Client(self._make, self._keywords, self._info), set[str]()
-        while (event := await asyncio.wait_for(read_event(reader), _IDLE_S)) is not None:
+        while True:
+            async with asyncio.timeout(_IDLE_S):  # wait_for of Python 3.11 may lose a cancellation where data is there
+                event = await read_event(reader)
+            if event is None:
+                return
             try:
                 for answers in client.answers(event):
                     for answer in answers:
-                        await asyncio.wait_for(async_write_event(answer, writer), _WRITE_S)
+                        async with asyncio.timeout(_WRITE_S):
+                            await async_write_event(answer, writer)
                     await asyncio.sleep(0)  # the other clients' turn
             except MalformedError as error:
                 if str(error) not in told and len(told) < _TOLD:

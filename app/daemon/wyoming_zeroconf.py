@@ -11,6 +11,7 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 from .wyoming_place import Place
 
 log = logging.getLogger(__name__)
+logging.getLogger("zeroconf").setLevel(logging.CRITICAL)  # it warns, with tracebacks, of what is told here in a line
 
 KIND = "_wyoming._tcp.local."
 _LOOK_S = 30.0  # how often the address is looked at
@@ -37,17 +38,22 @@ async def announce(place: Place, stopping: asyncio.Event) -> None:
                 log.warning("wyoming: cannot be announced: %s; it is tried again", reason)
             is_told = True
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _LOOK_S)
+            async with asyncio.timeout(_LOOK_S):
+                await stopping.wait()
     if network is not None:
         await network.async_close()
 
 
 async def _announced(address: str, port: int) -> AsyncZeroconf:
-    """A service of this machine's name; if another has it, with a number behind."""
+    """A service of this machine's name and port; if another has it, with a number behind."""
+    # without the port: two daemons of one machine do not always hear each other's answers and take one name, and
+    # Home Assistant keeps to the port that it first saw under a name
     network = AsyncZeroconf(interfaces=[address])
-    name = f"tinyhark on {socket.gethostname().partition('.')[0][:_HOST_CHARACTERS]}.{KIND}"
+    name = f"tinyhark on {socket.gethostname().partition('.')[0][:_HOST_CHARACTERS]}:{port}.{KIND}"
     try:
-        info = AsyncServiceInfo(KIND, name, port=port, parsed_addresses=[address])
+        # left out, it is `name` as it was before a number came behind: two machines would share their addresses
+        server = f"tinyhark-{address.replace('.', '-')}-{port}.local."
+        info = AsyncServiceInfo(KIND, name, port=port, parsed_addresses=[address], server=server)
         await (await network.async_register_service(info, allow_name_change=True))
     except BaseException:
         await network.async_close()
