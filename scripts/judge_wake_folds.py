@@ -156,15 +156,15 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--false-accepts", type=int, default=2)
     parser.add_argument("--smoothing-ms", type=float)
-    parser.add_argument("--with-said", action="store_true")
+    parser.add_argument("--without-said", action="store_true", help=f"leave out the sentences in {SAID.name}")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--write", type=Path, metavar="MODEL")
     options = parser.parse_args()
     if options.write and options.smoothing_ms is not None:
         parser.error("--write keeps the model's smoothing; leave out --smoothing-ms")
-    work = options.work / ("all" if options.with_said else "without-said")
+    work = options.work / ("without-said" if options.without_said else "all")
     said = said_in_negatives()
-    lay_out(options.data, work, () if options.with_said else said)
+    lay_out(options.data, work, said if options.without_said else ())
     model, heard = hear_all(options.runs, work, options.jobs)
     rule = {} if options.smoothing_ms is None else {"smoothing_ms": options.smoothing_ms}
     thresholds = choose(measured(model, heard, {}, **rule), options.false_accepts)
@@ -172,7 +172,7 @@ def main() -> None:
     show(judged, thresholds)
     if options.write:
         data = "wake phrases and negatives, out of fold"
-        if said and not options.with_said:
+        if said and options.without_said:
             data += f", without {len(said)} sentences that say {' or '.join(sorted(set(said.values())))}"
         write_points(options.write, points_of(figures(judged, model.name), data))
 
