@@ -147,13 +147,14 @@ def layers(metadata: Metadata, network: Network) -> str:
     offset = np.array(metadata.offset)
     silence = quantize(np.zeros_like(offset), offset, np.array(metadata.multiplier))
     mean = dict(zip(("MULTIPLIER", "SHIFT", "ZERO_IN", "ZERO_OUT"), network.pool, strict=True))
+    numbers = {"INPUT_ZERO": network.stem.zero_in, "SUM_BITS": network.sum_bits}
     body = [
         "/* int8 feature = (mfcc - offset) * multiplier >> 24 */",
         array("int32_t", "hark_offset", metadata.offset),
         array("int16_t", "hark_multiplier", metadata.multiplier),
         "/* a frame of digital silence */",
         array("int8_t", "hark_silence", silence, "const"),
-        defines({"INPUT_ZERO": network.stem.zero_in, **{f"POOL_{name}": value for name, value in mean.items()}}),
+        defines(numbers | {f"POOL_{name}": value for name, value in mean.items()}),
         _arrays("stem", network.stem),
     ]
     for i, block in enumerate(network.blocks):

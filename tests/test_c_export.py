@@ -21,7 +21,7 @@ from tinyhark.app.spotter import Spotter
 from tinyhark.export import c_tables
 from tinyhark.export.c_export import TEMPLATES, export_c
 from tinyhark.export.c_host import CProject, heard_by_python
-from tinyhark.export.c_network import multiplier
+from tinyhark.export.c_network import multiplier, read_network
 from tinyhark.export.commands import export
 
 LABELS = 4
@@ -37,6 +37,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "padded, window no multiple of the stride": {"padded": True, "frames": 50, "stride": 4, "stem": 3, "channels": 6},
     "a column to pool": {"padded": False, "frames": 13, "stride": 1, "channels": 5, "kernel": 3, "stem": 9},
+    "scales above a quarter": {"padded": False, "coarse": 1.7},
     "no blocks": {"padded": False, "frames": 20, "stride": 2, "stem": 1, "blocks": 0},
 }
 
@@ -44,7 +45,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 class Writer:
     """A network of random weights in the form that tinyhark's model files have."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, coarse: float) -> None:
+        self.coarse = coarse
         self.rng = np.random.default_rng(seed)
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
@@ -65,9 +67,13 @@ class Writer:
         return self.node("QuantizeLinear", [real, self.constant(scale, np.float32), self.constant(zero, dtype)])
 
     def conv(self, x: str, scale: float, shape: tuple[int, ...], **attributes: Any) -> str:
-        """Sums of which a standard deviation is 1 where the input's is 1."""
+        """Sums of a standard deviation of 1 where the input's is 1; coarse: the first channel is one input, scaled."""
         weights = self.rng.integers(-127, 128, shape)
         steps = self.rng.uniform(0.5, 1.5, shape[0]) / (73 * np.sqrt(weights[0].size))
+        if self.coarse:
+            weights[0] = 0
+            weights[0].flat[weights[0].size // 2] = -1
+            steps[0] = self.coarse * 0.011 / scale
         zeros = self.constant(np.full(shape[0], 128), np.uint8)
         w = [self.constant(weights + 128, np.uint8), self.constant(steps, np.float32), zeros]
         biases = self.rng.normal(0, 0.3, shape[0]) / (steps * scale)
@@ -85,8 +91,9 @@ def network(
     channels: int = 12,
     blocks: int = 2,
     kernel: int = 5,
+    coarse: float = 0,
 ) -> onnx.ModelProto:
-    w = Writer(frames + channels)
+    w = Writer(frames + channels, coarse)
     edge = kernel // 2
     value = w.codes(w.real("features", 1 / 32, 0, np.int8), 1 / 32, 128)
     pads = [stem // 2] * 2 if padded else [0, 0]
@@ -186,6 +193,19 @@ def test_events_are_those_of_python_from_the_first_window_on(
     assert len(heard) >= 2
     got, wanted = ([(h.keyword, h.start_sample, h.end_sample) for h in some] for some in (project.spot(parts), heard))
     assert got == wanted
+
+
+def test_all_sums_are_shifted_where_a_scale_is_a_quarter_or_more() -> None:
+    assert read_network(network(padded=False)).sum_bits == 0
+    assert read_network(network(padded=False, coarse=1.7)).sum_bits == 3
+    with pytest.raises(ModelError, match="a scale of"):
+        read_network(network(padded=False, coarse=5.0))
+
+
+@pytest.mark.parametrize("name", ["commands", "commands-streaming", "wake"])
+def test_every_shipped_model_can_be_exported(name: str, tmp_path: Path) -> None:
+    model = Model.load(name)
+    assert len(export_c(model, tmp_path).network.blocks) == 7
 
 
 def test_the_tables_in_c_are_those_of_python() -> None:

@@ -1,7 +1,7 @@
 /*
  * Layers as the exporter wrote them into hark_weights.h: int8 weights, int32 biases that hold the input's zero point,
- * and for each channel a multiplier and a shift from the sum to the output's code. Sums stay below 2^31 for any input:
- * the exporter has checked each channel and says its bound.
+ * and for each channel a multiplier and a shift from the sum to the output's code. Sums, shifted up by HARK_SUM_BITS where
+ * a channel's scale is a quarter or more, stay below 2^31 for any input: the exporter has checked each channel.
  *
  * Columns (all channels of one instant) lie one after the other, so a standard convolution over k of them is a product
  * with k * channels numbers in a row, and one function does the stem, the pointwise layers and the classifier.
@@ -93,7 +93,8 @@ static int8_t requantized(int32_t sum, int32_t multiplier, unsigned shift, int32
 
 static void store(const hark_layer *layer, int o, int32_t sum, int8_t *out)
 {
-    out[o] = requantized(sum + layer->biases[o], layer->multipliers[o], layer->shifts[o], layer->zero);
+    sum = (sum + layer->biases[o]) * (1 << HARK_SUM_BITS);
+    out[o] = requantized(sum, layer->multipliers[o], layer->shifts[o], layer->zero);
 }
 
 /* [inputs] -> [outputs], four outputs at a time so that an input is loaded once for all four. */
