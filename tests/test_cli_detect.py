@@ -201,7 +201,7 @@ def test_what_is_set_for_one_keyword_leaves_the_others(detect: Callable[..., Res
         (["--smoothing-ms", "low=long"], "'low=long' is not [WORD=]MS"),
         (["--rearm", "low=2"], "low: rearm is 2.0"),
         (["--refractory-ms", "loud=5"], "no keyword 'loud'"),
-        (["--keyword", "loud"], "no keyword 'loud'; it has low, high"),
+        (["--keyword", "loud"], "no keyword 'loud'; there are: low, high"),
         (["--sensitivity", "2"], "not in the range"),
         (["--json", "--labels", "csv"], "exclude each other"),
         (["--out", "x"], "--out needs --labels"),

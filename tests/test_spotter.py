@@ -160,7 +160,7 @@ def test_sensitivity_is_monotone_and_keeps_the_models_thresholds(a: float, b: fl
     [
         ({"sensitivity": 1.5}, "sensitivity is 1.5"),
         ({"threshold": 0.0}, "threshold is 0.0"),
-        ({"threshold": {"loud": 0.5}}, "no keyword 'loud'; it has low, high"),
+        ({"threshold": {"loud": 0.5}}, "no keyword 'loud'; there are: low, high"),
         ({"keywords": ["loud"]}, "no keyword 'loud'"),
         ({"smoothing_ms": -1.0}, "smoothing_ms"),
         ({"exclusion_ms": float("nan")}, "exclusion_ms"),
