@@ -1,7 +1,8 @@
 """The level gate: tells where a stream is digital silence or stationary quiet, so that no network need listen there.
 
 Level of a frame: the mean of its log-mel bands. The floor is the lowest level of late: it falls at once and rises by
-half a log2 unit (1.5 dB) a second. A frame is quiet while its level is within one log2 unit (3 dB) of the floor.
+half a log2 unit (1.5 dB) a second. A frame is quiet while its level is within three quarters of a log2 unit (2.25 dB)
+of the floor.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from .front_end import HOPS_SAMPLES, Frames
 from .tables import BANDS, LOG_BITS, SAMPLE_RATE_HZ
 
 _UNIT = BANDS << LOG_BITS  # one log2 unit in the sum of all bands
-_MARGIN = _UNIT
+_MARGIN = 3 * _UNIT // 4  # a whole unit lost words that hardly rise above a loud steady noise
 _RISE_PER_S = _UNIT // 2
 _LONG = 1 << 40  # frames: before a stream, all was silent
 
