@@ -18,23 +18,22 @@ _OFFSET = 128  # uint8 code = int8 code + 128
 _SUM_LIMIT = 2**31
 _ADD_BITS = 31  # of the larger multiplier of an addition
 _MOST_SHIFT = 17  # `requantized` in hark_model.c
-_MOST_SUM_BITS = 4  # scales up to 4, of channels with few and large steps
+_LARGEST_SCALE = 4  # of channels with few and large steps
 _POOL_BITS = 8  # that a sum of pooled codes is shifted up by, so that means over few columns have a multiplier, too
 SHAPE = "a 1d network as `hark train` writes it: a stem, blocks of depthwise, pointwise and add, a pool, a classifier"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution in time; code = clip(round(2**sum_bits * sum * multipliers / 2**(32 + shifts)) + zero), where
-    sum = weights . inputs + biases, and sum_bits is the network's.
+    """A convolution in time: code = clip(round((weights . inputs + biases) * scales) + zero).
 
-    weights: [out, taps, in / groups] int8; biases: [out], with the input's zero point; bound: no sum is as large.
+    weights: [out, taps, in / groups] int8; biases: [out], with the input's zero point; scales: [out]; bound: no sum is
+    as large.
     """
 
     weights: Codes
     biases: Integers
-    multipliers: Integers
-    shifts: Integers
+    scales: NDArray[np.float64]
     zero_in: int
     zero: int
     stride: int
@@ -79,17 +78,25 @@ class Block:
 
 @dataclass(frozen=True)
 class Network:
-    """The whole network; pooled: columns that the mean is over; pool: (multiplier, shift, zero in, zero out).
-
-    sum_bits: that all sums but the pool's are shifted up by, so that the largest scale has a multiplier; mostly 0.
-    """
+    """The whole network; pooled: columns that the mean is over; pool: (multiplier, shift, zero in, zero out)."""
 
     stem: Layer
     blocks: tuple[Block, ...]
     pooled: int
     pool: tuple[int, int, int, int]
     classifier: Layer
-    sum_bits: int
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All convolutions, in their order."""
+        inner = (layer for block in self.blocks for layer in (block.depthwise, block.pointwise))
+        return (self.stem, *inner, self.classifier)
+
+    @property
+    def sum_bits(self) -> int:
+        """That all sums but the pool's are shifted up by, so that the largest scale has a multiplier; mostly 0."""
+        largest = max(float(layer.scales.max()) for layer in self.layers)
+        return max(0, math.frexp(largest)[1] + 2)
 
     @property
     def padded(self) -> bool:
@@ -108,9 +115,7 @@ class _Value:
 
 
 class _Reader:
-    def __init__(self, graph: onnx.GraphProto, sum_bits: int) -> None:
-        self.sum_bits = sum_bits
-        self.largest = 0.0  # of the scales from sums to codes
+    def __init__(self, graph: onnx.GraphProto) -> None:
         self.constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         self.values: dict[str, _Value] = {}
         self.real: dict[str, Any] = {}  # what a float tensor is: a _Value that was dequantized, or a node
@@ -163,17 +168,12 @@ class _Reader:
         wide = weights.astype(np.int64)
         biases = biases - x.zero * wide.sum(axis=(1, 2))
         bound = int((np.abs(wide).sum(axis=(1, 2)) * 128 + np.abs(biases)).max())
-        _require(bound << self.sum_bits < _SUM_LIMIT, f"sums up to {bound}, more than 32 bits hold")
-        scales = [float(x.scale * step / scale) for step in steps]
-        self.largest = max(self.largest, *scales)
-        _require(self.largest < 2**_MOST_SUM_BITS / 4, f"a scale of {self.largest:.3g} from sums to codes")
-        multipliers, shifts = zip(*(multiplier(one / 2**self.sum_bits) for one in scales), strict=True)
+        scales = (x.scale * steps / scale).astype(np.float64)
         stride = attributes.get("strides", [1])[0]
         layer = Layer(
             weights,
             biases,
-            np.array(multipliers),
-            np.array(shifts),
+            scales,
             x.zero,
             zero,
             stride,
@@ -223,22 +223,22 @@ def multiplier(scale: float) -> tuple[int, int]:
 
 def read_network(model: onnx.ModelProto) -> Network:
     """The layers of a model file's graph; raises ModelError with what the C port cannot compute."""
+    reader = _Reader(model.graph)
     try:
-        trial = _read(model.graph, _MOST_SUM_BITS)
-        sum_bits = max(0, math.frexp(trial.largest)[1] + 2)
-        return _assembled(_read(model.graph, sum_bits).values[model.graph.output[0].name], sum_bits)
+        for node in model.graph.node:
+            reader.read(node)
+        network = _assembled(reader.values[model.graph.output[0].name])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"its network is not {SHAPE}") from error
+    for layer in network.layers:
+        smallest, largest = layer.scales.min(), layer.scales.max()
+        wrong = smallest if smallest <= 0 else largest
+        _require(smallest > 0 and largest < _LARGEST_SCALE, f"a scale of {wrong:.3g} from sums to codes")
+        _require(layer.bound << network.sum_bits < _SUM_LIMIT, f"sums up to {layer.bound}, more than 32 bits hold")
+    return network
 
 
-def _read(graph: onnx.GraphProto, sum_bits: int) -> _Reader:
-    reader = _Reader(graph, sum_bits)
-    for node in graph.node:
-        reader.read(node)
-    return reader
-
-
-def _assembled(logits: _Value, sum_bits: int) -> Network:
+def _assembled(logits: _Value) -> Network:
     """From the classifier back to the features."""
     classifier, pool = logits.made, logits.made.inputs[0].made
     pooled, *means = pool.layer
@@ -262,8 +262,7 @@ def _assembled(logits: _Value, sum_bits: int) -> Network:
         value = source
     stem = value.made
     _require(stem.inputs[0].made is None and classifier.layer.taps == 1, "another order of layers")
-    mean = (means[0], means[1], means[2], means[3])
-    return Network(stem.layer, tuple(blocks), pooled, mean, classifier.layer, sum_bits)
+    return Network(stem.layer, tuple(blocks), pooled, (means[0], means[1], means[2], means[3]), classifier.layer)
 
 
 def _require(condition: bool, found: str) -> None:

@@ -11,7 +11,7 @@ from tinyhark.dsp import tables
 from tinyhark.dsp.decision import Rules, samples_of
 from tinyhark.dsp.quantize import quantize
 
-from .c_network import Block, Layer, Network
+from .c_network import Block, Layer, Network, multiplier
 
 _LINE = 110
 _MOST_POSTERIORS = 2**16 - 1  # of a score: their sum stays below 2**31
@@ -147,7 +147,8 @@ def layers(metadata: Metadata, network: Network) -> str:
     offset = np.array(metadata.offset)
     silence = quantize(np.zeros_like(offset), offset, np.array(metadata.multiplier))
     mean = dict(zip(("MULTIPLIER", "SHIFT", "ZERO_IN", "ZERO_OUT"), network.pool, strict=True))
-    numbers = {"INPUT_ZERO": network.stem.zero_in, "SUM_BITS": network.sum_bits}
+    bits = network.sum_bits
+    numbers = {"INPUT_ZERO": network.stem.zero_in, "SUM_BITS": bits}
     body = [
         "/* int8 feature = (mfcc - offset) * multiplier >> 24 */",
         array("int32_t", "hark_offset", metadata.offset),
@@ -155,12 +156,12 @@ def layers(metadata: Metadata, network: Network) -> str:
         "/* a frame of digital silence */",
         array("int8_t", "hark_silence", silence, "const"),
         defines(numbers | {f"POOL_{name}": value for name, value in mean.items()}),
-        _arrays("stem", network.stem),
+        _arrays("stem", network.stem, bits),
     ]
     for i, block in enumerate(network.blocks):
-        body += [_arrays(f"depthwise{i}", block.depthwise), _arrays(f"pointwise{i}", block.pointwise)]
+        body += [_arrays(f"depthwise{i}", block.depthwise, bits), _arrays(f"pointwise{i}", block.pointwise, bits)]
     body += [
-        _arrays("classifier", network.classifier),
+        _arrays("classifier", network.classifier, bits),
         f"static const hark_layer hark_stem = {_layer('stem', network.stem)};\n",
         f"static const hark_layer hark_classifier = {_layer('classifier', network.classifier)};\n",
     ]
@@ -170,15 +171,16 @@ def layers(metadata: Metadata, network: Network) -> str:
     return header("HARK_WEIGHTS_H", "The layers of this model", "\n".join(body))
 
 
-def _arrays(name: str, layer: Layer) -> str:
+def _arrays(name: str, layer: Layer, sum_bits: int) -> str:
+    multipliers, shifts = zip(*(multiplier(scale / 2**sum_bits) for scale in layer.scales.tolist()), strict=True)
     weights = layer.weights[:, :, 0].T if layer.depthwise else layer.weights
     return "\n".join(
         [
             f"/* {name}: no sum beyond {layer.bound}, which is below 2^{layer.bound.bit_length()} */",
             array("int8_t", f"{name}_weights", weights.reshape(-1)),
             array("int32_t", f"{name}_biases", layer.biases),
-            array("int32_t", f"{name}_multipliers", layer.multipliers),
-            array("uint8_t", f"{name}_shifts", layer.shifts),
+            array("int32_t", f"{name}_multipliers", multipliers),
+            array("uint8_t", f"{name}_shifts", shifts),
         ]
     )
 
